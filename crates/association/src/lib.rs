@@ -1,0 +1,1 @@
+//! One TLS association over memory: feed, drain, events.

@@ -1,0 +1,1 @@
+//! HTTP messages to and from oneM2M primitives.

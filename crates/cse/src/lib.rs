@@ -1,0 +1,1 @@
+//! The registrar CSE: one file per operation, decisions pure, effects at the edge.

@@ -1,0 +1,1 @@
+//! Entity A: attach to a registrar and send requests.

@@ -1,0 +1,1 @@
+//! Secrets, key types, key identifiers, derivations, Credential-ID.

@@ -1,0 +1,1 @@
+//! Sockets, listeners and dialers: joins association and binding, hands peer and request to a handler.

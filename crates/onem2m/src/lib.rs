@@ -1,0 +1,1 @@
+//! The oneM2M language: identifiers, primitives, resource types, status codes, time.

@@ -1,0 +1,1 @@
+//! The few OpenSSL calls that the openssl crate lacks.

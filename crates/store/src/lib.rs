@@ -1,0 +1,1 @@
+//! Records that must survive: credentials, resources, audit; sealed, versioned, committed in groups.
