@@ -1,1 +1,38 @@
 //! What a handshake proved, which identity it stands for, and whether an originator may speak.
+//!
+//! This is the only place where identities are compared. Everything that receives a primitive asks
+//! [`check_originator`]; everything that finds a key asks [`usable`].
+//!
+//! What this crate does not do: find credentials (`store`), run handshakes (`association`), or decide what
+//! an originator may do with a resource once it is known who speaks (`cse`).
+
+mod credential;
+mod originator;
+mod peer;
+
+pub use credential::{Credential, CredentialState, Function, KeyRefusal, UnknownName, usable};
+pub use originator::{Attempt, Home, Refusal, RefusalReason, Speaker, check_originator};
+pub use peer::{AlreadyBound, Established, Framework, Peer};
+
+/// What kind of CSE this is (T4 §6.3.4.2: cseType).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CseType {
+    /// 1: infrastructure node.
+    In,
+    /// 2: middle node, a gateway.
+    Mn,
+    /// 3: application service node; registers nobody.
+    Asn,
+}
+
+impl CseType {
+    /// The number of the `cst` attribute.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::In => 1,
+            Self::Mn => 2,
+            Self::Asn => 3,
+        }
+    }
+}

@@ -1,0 +1,51 @@
+use thiserror::Error;
+
+/// Why a key or a key identifier was not accepted. No variant carries key material; identifiers, which are
+/// not secret, are quoted with control characters escaped.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum KeyError {
+    /// The text is not hexadecimal: an odd number of digits, or something else than 0-9, a-f, A-F.
+    #[error("key: expected an even number of hexadecimal digits, found {found}")]
+    NotHex {
+        /// What was found, described without quoting the text (it may be most of a key).
+        found: String,
+    },
+    /// The key has fewer octets than the policy allows.
+    #[error(
+        "key of {octets} octets: at least {minimum} are required (`allow_short_key` permits {} to {}, for test keys only)",
+        crate::MIN_SHORT_KEY_OCTETS,
+        crate::MIN_KEY_OCTETS - 1
+    )]
+    TooShort {
+        /// Octets in the refused key.
+        octets: usize,
+        /// Octets that the policy asks for.
+        minimum: usize,
+    },
+    /// The key has more octets than any framework here uses.
+    #[error("key of {octets} octets: at most {} are accepted", crate::MAX_KEY_OCTETS)]
+    TooLong {
+        /// Octets in the refused key.
+        octets: usize,
+    },
+    /// An identifier of a key or credential is malformed.
+    #[error("{kind} \"{text}\": {expected}")]
+    Identifier {
+        /// Name of the kind of identifier, as the standard writes it.
+        kind: &'static str,
+        /// The offending text, escaped and cut to 64 characters.
+        text: String,
+        /// What was expected, with its clause.
+        expected: &'static str,
+    },
+}
+
+impl KeyError {
+    pub(crate) fn identifier(kind: &'static str, text: &str, expected: &'static str) -> Self {
+        let mut quoted: String = text.chars().take(64).flat_map(char::escape_debug).collect();
+        if text.chars().count() > 64 {
+            quoted.push('…');
+        }
+        Self::Identifier { kind, text: quoted, expected }
+    }
+}
