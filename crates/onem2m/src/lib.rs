@@ -9,6 +9,9 @@
 //!
 //! Numbers such as `TS-0004 §6.2.3` name clauses of the oneM2M specifications.
 
+pub mod address;
 pub mod id;
+pub mod json;
+pub mod resource;
 pub mod status;
 pub mod time;

@@ -165,7 +165,7 @@ impl FromStr for CseId {
 text_conversions!(CseId);
 
 /// Splits `//sp/rest` into `//sp` and `rest`.
-pub(super) fn split_sp(text: &str) -> Option<(&str, &str)> {
+pub(crate) fn split_sp(text: &str) -> Option<(&str, &str)> {
     let slash = text.strip_prefix("//")?.find('/')? + 2;
     Some((text.get(..slash)?, text.get(slash + 1..)?))
 }

@@ -43,4 +43,5 @@ pub use node::NodeId;
 pub use resource_name::{ResourceName, VIRTUAL_NAMES};
 pub use text::{IdError, IdProblem, MAX_ID};
 
-pub(crate) use text::shown;
+pub(crate) use cse::split_sp;
+pub(crate) use text::{address_segment, shown};

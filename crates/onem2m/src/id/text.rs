@@ -122,6 +122,11 @@ pub(super) fn wide_segment(what: &'static str, text: &str, max: usize) -> Result
     Ok(())
 }
 
+/// Checks one segment of a resource address.
+pub(crate) fn address_segment(text: &str) -> Result<(), IdError> {
+    wide_segment("address segment", text, MAX_ID)
+}
+
 /// Whether `text` is a segment of the TS-0004 §6.2.3 grammar: a letter or digit, then letters, digits, `-`, `.`, `_`.
 pub(super) fn is_narrow(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphanumeric())
