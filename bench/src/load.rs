@@ -1,0 +1,159 @@
+//! Connections, one after the other on each of several threads.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use openssl::ssl::{
+    HandshakeError, Ssl, SslContext, SslContextBuilder, SslMethod, SslOptions, SslSessionCacheMode,
+    SslStream, SslVersion,
+};
+use testkit::Draws;
+
+use crate::Error;
+use crate::credentials::{Credential, Credentials};
+use crate::servers::Server;
+
+/// The suite that oneM2M makes mandatory for PSK over TLS (TS-0003 §10.2.2), in OpenSSL's spelling.
+const SUITE: &str = "PSK-AES128-CBC-SHA256";
+
+/// A server that takes longer than this for one message is broken, not slow.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How much load to put on a server.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Load {
+    pub(crate) clients: usize,
+    pub(crate) connections: usize,
+    pub(crate) span: Duration,
+    pub(crate) seed: u64,
+}
+
+/// Why one connection did not do what it should.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConnectionError {
+    #[error("the connection broke")]
+    Io(#[from] std::io::Error),
+    #[error("OpenSSL refused")]
+    Openssl(#[from] openssl::error::ErrorStack),
+    #[error("the handshake failed: {0}")]
+    Handshake(String),
+    #[error("negotiated {suite} in {version} instead of {SUITE} in TLSv1.2")]
+    Suite { suite: String, version: &'static str },
+    #[error("the session was resumed")]
+    Resumed,
+    #[error("unexpected answer: {0}")]
+    Answer(String),
+}
+
+impl Load {
+    /// Opens connections until there were enough or the time is over, and returns how many there were.
+    pub(crate) fn put_on(&self, server: &dyn Server, credentials: &Credentials) -> Result<usize, Error> {
+        let begun = AtomicUsize::new(0);
+        #[expect(clippy::disallowed_methods, reason = "bounds a round; what is measured is CPU time")]
+        let start = Instant::now();
+        let outcomes: Vec<Result<usize, Error>> = thread::scope(|scope| {
+            let clients: Vec<_> = (0_u64..)
+                .take(self.clients)
+                .map(|client| {
+                    let begun = &begun;
+                    let mut draws = Draws::seeded(self.seed.wrapping_mul(1_000).wrapping_add(client));
+                    scope.spawn(move || {
+                        let mut done = 0;
+                        while begun.fetch_add(1, Ordering::Relaxed) < self.connections
+                            && start.elapsed() < self.span
+                        {
+                            let Some(credential) = draws.choose(credentials.sample()) else { break };
+                            connect_once(server, credential)?;
+                            done += 1;
+                        }
+                        Ok(done)
+                    })
+                })
+                .collect();
+            clients.into_iter().filter_map(|client| client.join().ok()).collect()
+        });
+        outcomes.into_iter().sum()
+    }
+}
+
+fn connect_once(server: &dyn Server, credential: &Credential) -> Result<(), Error> {
+    let attempt = || {
+        let mut stream = open(server.address(), credential)?;
+        server.ask(&mut stream, credential)?;
+        close(&mut stream);
+        Ok(())
+    };
+    attempt().map_err(|source| Error::Connection {
+        server: server.name(),
+        identity: credential.identity.clone(),
+        source,
+    })
+}
+
+/// A new TCP connection and a full handshake, checked.
+pub(crate) fn open(
+    address: SocketAddr,
+    credential: &Credential,
+) -> Result<SslStream<TcpStream>, ConnectionError> {
+    let tcp = TcpStream::connect(address)?;
+    tcp.set_nodelay(true)?;
+    tcp.set_read_timeout(Some(PATIENCE))?;
+    tcp.set_write_timeout(Some(PATIENCE))?;
+    let context = context(credential)?;
+    let stream = Ssl::new(&context)?.connect(tcp).map_err(|error| match error {
+        HandshakeError::SetupFailure(stack) => ConnectionError::Openssl(stack),
+        HandshakeError::Failure(stream) | HandshakeError::WouldBlock(stream) => {
+            ConnectionError::Handshake(stream.error().to_string())
+        }
+    })?;
+    let ssl = stream.ssl();
+    let suite = ssl.current_cipher().map_or("none", |cipher| cipher.name());
+    if suite != SUITE || ssl.version2() != Some(SslVersion::TLS1_2) {
+        return Err(ConnectionError::Suite { suite: suite.to_owned(), version: ssl.version_str() });
+    }
+    if ssl.session_reused() {
+        return Err(ConnectionError::Resumed);
+    }
+    Ok(stream)
+}
+
+/// The one suite, the one version, and nothing to resume from. A context of its own for every connection, as a
+/// device would have.
+fn context(credential: &Credential) -> Result<SslContext, openssl::error::ErrorStack> {
+    let mut builder: SslContextBuilder = SslContext::builder(SslMethod::tls_client())?;
+    builder.set_min_proto_version(Some(SslVersion::TLS1_2))?;
+    builder.set_max_proto_version(Some(SslVersion::TLS1_2))?;
+    builder.set_cipher_list(SUITE)?;
+    builder.set_options(SslOptions::NO_TICKET);
+    builder.set_session_cache_mode(SslSessionCacheMode::OFF);
+    let (identity, key) = (credential.identity.clone(), credential.key);
+    builder.set_psk_client_callback(move |_, _, identity_out, key_out| {
+        let named =
+            identity.bytes().chain([0]).zip(identity_out.iter_mut()).map(|(from, to)| *to = from).count();
+        let keyed = key.iter().zip(key_out.iter_mut()).map(|(from, to)| *to = *from).count();
+        // No key fails the handshake: the buffers were too small.
+        Ok(if named == identity.len() + 1 { keyed } else { 0 })
+    });
+    Ok(builder.build())
+}
+
+fn close(stream: &mut SslStream<TcpStream>) {
+    // The measurement is done; a server that closed first is no error.
+    let _ = stream.shutdown();
+}
+
+/// Reads exactly as many octets as `answer` holds.
+pub(crate) fn read_exactly(
+    stream: &mut SslStream<TcpStream>,
+    answer: &mut [u8],
+) -> Result<(), ConnectionError> {
+    Ok(stream.read_exact(answer)?)
+}
+
+/// Writes all of `request`.
+pub(crate) fn write(stream: &mut SslStream<TcpStream>, request: &[u8]) -> Result<(), ConnectionError> {
+    Ok(stream.write_all(request)?)
+}
