@@ -72,7 +72,7 @@ impl Target {
     /// Reads a To parameter.
     ///
     /// # Errors
-    /// [`AddressError`] when it is no resource address; the standard's answer is 4000 BAD_REQUEST.
+    /// [`AddressError`] when it is no resource address; the standard's answer is 4000 `BAD_REQUEST`.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
         if text.is_empty() {
             return Err(AddressError::Empty);

@@ -12,6 +12,7 @@
 pub mod address;
 pub mod id;
 pub mod json;
+pub mod primitive;
 pub mod resource;
 pub mod status;
 pub mod time;

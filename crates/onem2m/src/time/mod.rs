@@ -1,8 +1,10 @@
 //! Points in time as oneM2M writes them, and where "now" comes from (TS-0004 §6.3.3).
 
 mod clock;
+mod persistence;
 
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use persistence::{ResultPersistence, XsDuration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
@@ -29,6 +31,9 @@ pub enum TimeError {
     /// The text is neither a timestamp nor a whole number of milliseconds.
     #[error("time \"{0}\": must be YYYYMMDDThhmmss in UTC, or whole milliseconds from now (TS-0004 §6.3.3)")]
     NeitherForm(String),
+    /// The text is no `xs:duration`.
+    #[error("duration \"{0}\": must be written as XML Schema does, such as P1DT12H")]
+    Duration(String),
 }
 
 /// A moment in UTC with a resolution of one microsecond, from year 0000 to 9999 (`m2m:timestamp`, TS-0004 §6.3.3).
