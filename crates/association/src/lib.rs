@@ -19,14 +19,55 @@
 //!
 //! What this crate does not do: sockets, deadlines and limits on numbers (`net`), finding keys (`store`), or
 //! deciding whom an identity stands for (`identity`).
+//!
+//! # Example
+//!
+//! ```
+//! use association::{
+//!     Association, ClientContext, ClientPsk, KeyAnswer, Progress, ServerContext, ServerNames, SuitePolicy,
+//! };
+//! use keys::{KeyLengthPolicy, Kpsa, Secret};
+//!
+//! let key = || Kpsa::new(Secret::new(vec![7; 16]), KeyLengthPolicy::Strict).unwrap();
+//! let policy = SuitePolicy::default();
+//! let psk = ClientPsk { identity: "light1@home.example.org".parse().unwrap(), key: key() };
+//! let mut client = Association::client(&ClientContext::new(&policy)?, psk, Some("home.example.org"))?;
+//! let mut server = Association::server(&ServerContext::new(&policy, ServerNames::Any)?)?;
+//!
+//! let established = loop {
+//!     client.step()?;
+//!     server.feed(client.output());
+//!     client.consume_output(usize::MAX);
+//!     match server.step()? {
+//!         Progress::WantsInput => {}
+//!         Progress::NeedsKey(identity) => {
+//!             assert_eq!(identity.octets(), b"light1@home.example.org");
+//!             server.answer_key(KeyAnswer::Key(key()));
+//!         }
+//!         Progress::Established(handshake) => break handshake,
+//!     }
+//!     client.feed(server.output());
+//!     server.consume_output(usize::MAX);
+//! };
+//! assert_eq!(established.server_name.as_deref(), Some("home.example.org"));
+//! # Ok::<(), association::Error>(())
+//! ```
 
 mod alert;
+mod approach;
+mod association;
 pub mod cke;
+mod context;
 mod error;
+mod key_slot;
 mod record;
 mod suite;
+mod transport;
 
 pub use alert::Alert;
+pub use association::{Association, Handshake, KeyAnswer, Progress, ReadOutcome};
 pub use cke::IdentityAsSent;
+pub use context::{ClientContext, ServerContext, ServerNames};
 pub use error::Error;
+pub use key_slot::ClientPsk;
 pub use suite::{KeyExchange, Suite, SuitePolicy};

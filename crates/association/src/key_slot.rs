@@ -1,0 +1,166 @@
+//! How a looked-up key gets into OpenSSL's synchronous callbacks: one slot per association, filled before the
+//! octets that make OpenSSL ask. The callbacks never panic (that would abort the process) and never wait.
+
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use keys::{Kpsa, PskIdentity, Secret};
+use openssl::{
+    error::ErrorStack,
+    ex_data::Index,
+    ssl::{Ssl, SslContextBuilder, SslRef},
+};
+
+use crate::Error;
+
+/// Octets of the key that stands in for one that is not there.
+const DECOY: usize = 32;
+
+/// A server's slot.
+#[derive(Default)]
+pub(crate) struct ServerSlot(Mutex<ServerKey>);
+
+#[derive(Default)]
+pub(crate) struct ServerKey {
+    answer: Option<(PskIdentity, Kpsa)>,
+    handed_over: bool,
+    name_refused: bool,
+}
+
+/// What a client proves to hold: the identity that it sends and the key that belongs to it.
+pub struct ClientPsk {
+    /// Sent in the clear.
+    pub identity: PskIdentity,
+    /// Never sent.
+    pub key: Kpsa,
+}
+
+pub(crate) struct ClientSlot(Mutex<Option<ClientPsk>>);
+
+impl ServerSlot {
+    pub(crate) fn put(&self, identity: PskIdentity, key: Kpsa) {
+        lock(&self.0).answer = Some((identity, key));
+    }
+
+    /// Whether OpenSSL got the key that was put here, rather than one that nobody knows.
+    pub(crate) fn handed_over(&self) -> bool {
+        lock(&self.0).handed_over
+    }
+
+    pub(crate) fn refuse_name(&self) {
+        lock(&self.0).name_refused = true;
+    }
+
+    pub(crate) fn name_refused(&self) -> bool {
+        lock(&self.0).name_refused
+    }
+
+    /// Copies the key for exactly this identity, and drops ours.
+    fn take(&self, identity: Option<&[u8]>, out: &mut [u8]) -> Option<usize> {
+        let mut slot = lock(&self.0);
+        let (answered, key) = slot.answer.take()?;
+        if identity != Some(answered.as_str().as_bytes()) {
+            return None;
+        }
+        let octets = copy(key.expose(), out)?;
+        slot.handed_over = true;
+        Some(octets)
+    }
+}
+
+impl ClientSlot {
+    pub(crate) fn new(psk: ClientPsk) -> Self {
+        Self(Mutex::new(Some(psk)))
+    }
+}
+
+/// Answers OpenSSL from the slot of the association. Where the slot has nothing for the identity, the answer
+/// is a key that nobody knows: what follows is then the same as for a wrong key, to the octet.
+pub(crate) fn install_server(context: &mut SslContextBuilder) -> Result<(), Error> {
+    let index = server_index()?;
+    let mut decoy = vec![0; DECOY];
+    openssl::rand::rand_bytes(&mut decoy)?;
+    let decoy = Secret::new(decoy);
+    context.set_psk_server_callback(move |ssl, identity, out| {
+        let octets = ssl.ex_data(index).and_then(|slot| slot.take(identity, out));
+        octets.or_else(|| copy(decoy.expose(), out)).ok_or_else(ErrorStack::get)
+    });
+    Ok(())
+}
+
+pub(crate) fn install_client(context: &mut SslContextBuilder) -> Result<(), Error> {
+    let index = client_index()?;
+    context.set_psk_client_callback(move |ssl, _hint, identity_out, key_out| {
+        let psk = ssl.ex_data(index).and_then(|slot| lock(&slot.0).take());
+        let Some(psk) = psk else { return Ok(0) };
+        // OpenSSL has zeroed one octet more than it shows, so an identity that fills the buffer ends too.
+        let identity = copy(psk.identity.as_str().as_bytes(), identity_out);
+        let key = copy(psk.key.expose(), key_out);
+        Ok(identity.and(key).unwrap_or(0))
+    });
+    Ok(())
+}
+
+pub(crate) fn server_slot(ssl: &SslRef) -> Option<&ServerSlot> {
+    ssl.ex_data(server_index().ok()?)
+}
+
+pub(crate) fn server_index() -> Result<Index<Ssl, ServerSlot>, Error> {
+    static INDEX: OnceLock<Index<Ssl, ServerSlot>> = OnceLock::new();
+    index(&INDEX)
+}
+
+pub(crate) fn client_index() -> Result<Index<Ssl, ClientSlot>, Error> {
+    static INDEX: OnceLock<Index<Ssl, ClientSlot>> = OnceLock::new();
+    index(&INDEX)
+}
+
+fn index<T: Send + Sync + 'static>(cell: &OnceLock<Index<Ssl, T>>) -> Result<Index<Ssl, T>, Error> {
+    match cell.get() {
+        Some(index) => Ok(*index),
+        // Two threads may both get here; the index of the slower one stays unused.
+        None => {
+            let index = Ssl::new_ex_index()?;
+            Ok(*cell.get_or_init(|| index))
+        }
+    }
+}
+
+fn copy(from: &[u8], to: &mut [u8]) -> Option<usize> {
+    to.get_mut(..from.len())?.copy_from_slice(from);
+    Some(from.len())
+}
+
+/// A slot is whole after every statement that holds its lock, so a poisoned one is as good as any.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use keys::KeyLengthPolicy;
+
+    use super::*;
+
+    #[test]
+    fn a_key_is_given_once_and_for_exactly_its_identity() {
+        let filled = || {
+            let slot = ServerSlot::default();
+            let key = Kpsa::new(Secret::new(vec![7; 16]), KeyLengthPolicy::Strict).unwrap();
+            slot.put("a@b".parse().unwrap(), key);
+            slot
+        };
+        let mut out = [0; 512];
+        for other in [None, Some(b"".as_slice()), Some(b"a"), Some(b"a@B"), Some(b"a@bc")] {
+            let slot = filled();
+            assert_eq!(slot.take(other, &mut out), None, "{other:?}");
+            assert!(!slot.handed_over());
+        }
+        let slot = filled();
+        assert_eq!(slot.take(Some(b"a@b"), &mut [0; 15]), None, "a buffer too small");
+        let slot = filled();
+        assert_eq!(slot.take(Some(b"a@b"), &mut out), Some(16));
+        assert_eq!(out[..17], [[7; 16].as_slice(), &[0]].concat());
+        assert!(slot.handed_over());
+        assert_eq!(slot.take(Some(b"a@b"), &mut out), None);
+    }
+}

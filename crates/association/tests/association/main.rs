@@ -1,0 +1,11 @@
+//! Both ends of an association over memory.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed, helpers included"
+)]
+
+mod handshake;
+mod hostile;
+mod indistinguishable;
+mod wire;
