@@ -157,3 +157,39 @@ pub(crate) fn read_exactly(
 pub(crate) fn write(stream: &mut SslStream<TcpStream>, request: &[u8]) -> Result<(), ConnectionError> {
     Ok(stream.write_all(request)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+    use std::process::Command;
+    use testkit::{Process, require};
+
+    /// The `openssl` program as a server that knows one key and answers with what it read, backwards.
+    fn server(key_hex: &str) -> (Process, SocketAddr) {
+        let mut command = Command::new(require("openssl", "openssl"));
+        command.args(["s_server", "-accept", "127.0.0.1:0", "-nocert", "-tls1_2", "-cipher", "PSK", "-rev"]);
+        command.args(["-psk", key_hex]);
+        let process = Process::spawn(command);
+        let port = process.wait_for_line("its port", |line| {
+            line.strip_prefix("ACCEPT ")?.rsplit_once(':')?.1.parse::<u16>().ok()
+        });
+        (process, SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+    }
+
+    #[test]
+    fn the_measured_handshake_works_and_a_wrong_key_does_not() {
+        let credentials = Credentials::new(20, 20, 1);
+        let credential = &credentials.sample()[7];
+        let (_server, address) = server(&credential.key_hex());
+        let mut stream = open(address, credential).expect("a full handshake with the one suite");
+        write(&mut stream, b"redro ni\n").expect("write over TLS");
+        let mut answer = [0; 9];
+        read_exactly(&mut stream, &mut answer).expect("read over TLS");
+        assert_eq!(&answer, b"in order\n");
+        drop(stream);
+
+        let refused = open(address, &credentials.sample()[8]).err();
+        assert!(matches!(refused, Some(ConnectionError::Handshake(_))), "{refused:?}");
+    }
+}

@@ -107,19 +107,19 @@ fn connect() -> [u8; 14] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::open;
 
     #[test]
-    fn the_measured_connection_works_and_a_wrong_key_does_not() {
-        let place = tempfile::tempdir().expect("make a directory");
-        let credentials = Credentials::new(20, 20, 1);
-        let server = Mosquitto::start(&credentials, place.path()).expect("start mosquitto");
-        let credential = &credentials.sample()[7];
-        let mut stream = open(server.address(), credential).expect("a full handshake with the one suite");
-        server.ask(&mut stream, credential).expect("CONNACK");
+    fn connect_is_as_long_as_it_says() {
+        let packet = connect();
+        assert_eq!(usize::from(packet[1]), packet.len() - 2);
+        assert_eq!(packet[2..8], [0, 4, b'M', b'Q', b'T', b'T']);
+    }
 
-        let stranger = Credentials::new(20, 20, 2);
-        let refused = open(server.address(), &stranger.sample()[7]).err();
-        assert!(matches!(refused, Some(ConnectionError::Handshake(_))), "{refused:?}");
+    #[test]
+    fn the_settings_name_port_and_keys() {
+        let text = configuration(1_883, Path::new("/tmp/x/keys"));
+        for line in ["listener 1883 127.0.0.1", "psk_file /tmp/x/keys", "use_identity_as_username true"] {
+            assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
+        }
     }
 }
