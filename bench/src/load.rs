@@ -165,11 +165,13 @@ mod tests {
     use std::process::Command;
     use testkit::{Process, require};
 
-    /// The `openssl` program as a server that knows one key and answers with what it read, backwards.
-    fn server(key_hex: &str) -> (Process, SocketAddr) {
+    /// The `openssl` program as a server that knows one key, remarks on any other identity than that of
+    /// `credential`, answers with what it read, backwards, and ends after two connections.
+    fn server(credential: &Credential) -> (Process, SocketAddr) {
         let mut command = Command::new(require("openssl", "openssl"));
-        command.args(["s_server", "-accept", "127.0.0.1:0", "-nocert", "-tls1_2", "-cipher", "PSK", "-rev"]);
-        command.args(["-psk", key_hex]);
+        command.args(["s_server", "-accept", "127.0.0.1:0", "-naccept", "2", "-nocert", "-tls1_2"]);
+        command.args(["-cipher", "PSK", "-rev"]);
+        command.args(["-psk", &credential.key_hex(), "-psk_identity", &credential.identity]);
         let process = Process::spawn(command);
         let port = process.wait_for_line("its port", |line| {
             line.strip_prefix("ACCEPT ")?.rsplit_once(':')?.1.parse::<u16>().ok()
@@ -181,15 +183,24 @@ mod tests {
     fn the_measured_handshake_works_and_a_wrong_key_does_not() {
         let credentials = Credentials::new(20, 20, 1);
         let credential = &credentials.sample()[7];
-        let (_server, address) = server(&credential.key_hex());
+        let (server, address) = server(credential);
         let mut stream = open(address, credential).expect("a full handshake with the one suite");
         write(&mut stream, b"redro ni\n").expect("write over TLS");
         let mut answer = [0; 9];
         read_exactly(&mut stream, &mut answer).expect("read over TLS");
         assert_eq!(&answer, b"in order\n");
+        close(&mut stream);
         drop(stream);
 
-        let refused = open(address, &credentials.sample()[8]).err();
+        let strangers = Credentials::new(20, 20, 2);
+        let stranger = &strangers.sample()[7];
+        assert_eq!(stranger.identity, credential.identity);
+        let refused = open(address, stranger).err();
         assert!(matches!(refused, Some(ConnectionError::Handshake(_))), "{refused:?}");
+
+        // The program takes every identity and only remarks on a strange one, in words that come out at its end.
+        let said = server.finish().stdout;
+        assert!(said.contains("2 server accepts (SSL_accept())"), "{said}");
+        assert!(!said.contains("PSK warning"), "{said}");
     }
 }
