@@ -224,7 +224,7 @@ impl<T: Member> Member for Vec<T> {
 impl Member for Value {
     fn read(value: Value) -> Result<Self, PrimitiveError> {
         match &value {
-            Value::Object(members) if members.len() == 1 => Ok(value),
+            Self::Object(members) if members.len() == 1 => Ok(value),
             _ => Err(PrimitiveError::wrong("an object with exactly one member")),
         }
     }
