@@ -172,5 +172,5 @@ fn canonical(name: &str) -> String {
 pub(super) fn echo(headers: &::http::HeaderMap) -> (Option<String>, Option<String>) {
     let read = |header| super::header::single(headers, header).ok().flatten();
     let rqi = read(RI).filter(|rqi| !rqi.is_empty() && rqi.len() <= onem2m::id::MAX_ID);
-    (rqi.map(str::to_owned), read(RVI).filter(|rvi| rvi.len() <= 3).map(str::to_owned))
+    (rqi.map(str::to_owned), read(RVI).filter(|rvi| onem2m::primitive::is_release(rvi)).map(str::to_owned))
 }

@@ -233,7 +233,7 @@ fn write(request: &Request, authority: &str, base: &str) -> Result<::http::Reque
     request.check_forms()?;
     request.check_presence()?;
     let base = base.strip_suffix('/').unwrap_or(base);
-    if !(base.is_empty() || base.starts_with('/')) {
+    if !(base.is_empty() || base.starts_with('/')) || base.contains(['?', '#']) {
         return Err(Fault::NextHop);
     }
     let (path, attribute) = if request.to.is_empty() && !base.is_empty() {

@@ -173,7 +173,10 @@ fn read_headers(response: &mut Response, headers: &HeaderMap) -> Result<(), Faul
     response.cnot = header::parsed::<NonZeroU64>(headers, CTO, "a whole number, 1 or greater")?;
     response.asri = header::parsed(headers, ASRI, "true or false")?;
     if let Some(text) = header::single(headers, ATI)? {
-        let pair = |text: &str| text.split_once(':').map(|(lti, tkid)| LocalTokenAssignment::new(lti, tkid));
+        let pair = |text: &str| {
+            let (lti, tkid) = text.split_once(':').filter(|(lti, tkid)| is_assignment(lti, tkid))?;
+            Some(LocalTokenAssignment::new(lti, tkid))
+        };
         let pairs: Option<Vec<LocalTokenAssignment>> = read_header(text).map(pair).collect();
         let pairs =
             pairs.ok_or(Fault::Header { header: ATI, expected: "lti:tkid pairs separated by \"+\"" })?;

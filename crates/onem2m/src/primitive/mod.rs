@@ -32,7 +32,7 @@ pub use code::{
 };
 pub use filter::{AttributeCondition, FilterCriteria};
 pub use member::PrimitiveError;
-pub use request::{Request, ResponseTypeInfo};
+pub use request::{Request, ResponseTypeInfo, is_release};
 pub use response::{LocalTokenAssignment, LocalTokenAssignments, Response};
 pub use result_content::ResultContent;
 pub use token::AccessToken;

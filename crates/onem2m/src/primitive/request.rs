@@ -218,13 +218,15 @@ pub(super) fn check_identifier(name: &str, text: Option<&str>) -> Result<(), Pri
     Ok(())
 }
 
-/// Refuses what cannot be a release of the standard: they are called 1, 2, 2a, 3, 4 and so on.
+/// Whether `text` can be the name of a release of the standard: 1, 2, 2a, 3, 4 and so on.
+pub fn is_release(text: &str) -> bool {
+    text.len() <= 3
+        && text.starts_with(|c: char| c.is_ascii_digit())
+        && text.chars().all(|c| c.is_ascii_digit() || c.is_ascii_lowercase())
+}
+
+/// Refuses what cannot be a release.
 pub(super) fn check_release(name: &str, release: Option<&str>) -> Result<(), PrimitiveError> {
-    let is_release = |release: &str| {
-        release.len() <= 3
-            && release.starts_with(|c: char| c.is_ascii_digit())
-            && release.chars().all(|c| c.is_ascii_digit() || c.is_ascii_lowercase())
-    };
     if release.is_some_and(|release| !is_release(release)) {
         return Err(PrimitiveError::wrong("a release such as 2a or 3 (TS-0004 §6.3.3)").within(name));
     }

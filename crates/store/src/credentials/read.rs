@@ -1,0 +1,162 @@
+use identity::{Credential, CredentialState, Function};
+use keys::{CredentialId, KeyLengthPolicy, Kpsa, PskIdentity, Usage};
+use onem2m::id::{EntityId, EntityKind};
+use rusqlite::{OptionalExtension as _, Row};
+
+use super::{
+    CredentialPage, CredentialRecord, Credentials, KeyRecord, MAX_PAGE, credential_id, row_of, stored_form,
+};
+use crate::{Reader, StoreError, row::Named, schema, seal::Place};
+
+/// The facts of [`Credential`], from index 0 on. A macro, so that statements are constants.
+macro_rules! facts {
+    () => {
+        "function, psk_identity, kind, entity, state, not_after, version, allow_short_key"
+    };
+}
+/// How many columns `facts!` has.
+const FACTS: usize = 8;
+
+const FACTS_SQL: &str =
+    concat!("SELECT ", facts!(), " FROM psk_lookup_table WHERE function = ?1 AND psk_identity = ?2");
+pub(crate) const PSK_SQL: &str =
+    concat!("SELECT ", facts!(), ", psk FROM psk_lookup_table WHERE function = ?1 AND psk_identity = ?2");
+const RECORD_SQL: &str = concat!(
+    "SELECT ",
+    facts!(),
+    ", usage, label, created, changed FROM psk_lookup_table WHERE function = ?1 AND psk_identity = ?2"
+);
+const PAGE_SQL: &str = concat!(
+    "SELECT ",
+    facts!(),
+    ", usage, label, created, changed FROM psk_lookup_table
+     WHERE function = ?1 AND psk_identity > ?2 ORDER BY psk_identity LIMIT ?3"
+);
+const ENTITY_SQL: &str = concat!(
+    "SELECT ",
+    facts!(),
+    ", usage, label, created, changed FROM psk_lookup_table
+     WHERE entity = ?1 AND kind = ?2 ORDER BY function, psk_identity LIMIT ?3"
+);
+
+impl Credentials for Reader<'_> {
+    fn credential(
+        &self,
+        function: Function,
+        identity: &PskIdentity,
+    ) -> Result<Option<Credential>, StoreError> {
+        self.facts(function, &stored_form(identity.as_str()))
+    }
+
+    fn credential_by_id(&self, id: &CredentialId) -> Result<Option<Credential>, StoreError> {
+        let Some((function, identity)) = row_of(id) else { return Ok(None) };
+        self.facts(function, &identity)
+    }
+
+    fn credential_record(&self, id: &CredentialId) -> Result<Option<CredentialRecord>, StoreError> {
+        let Some((function, identity)) = row_of(id) else { return Ok(None) };
+        let mut statement = self.connection.prepare_cached(RECORD_SQL)?;
+        statement.query_row((function.as_str(), &*identity), |row| Ok(record(row))).optional()?.transpose()
+    }
+
+    fn psk(&self, function: Function, identity: &PskIdentity) -> Result<Option<KeyRecord>, StoreError> {
+        let identity = stored_form(identity.as_str());
+        let mut statement = self.connection.prepare_cached(PSK_SQL)?;
+        let mut rows = statement.query((function.as_str(), &*identity))?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        let credential = facts(row)?;
+        let named = Named { row, table: schema::CREDENTIALS, key: &identity };
+        let key = match row.get_ref(FACTS)?.as_blob_or_null().map_err(|error| named.damaged("psk", &error))? {
+            None => None,
+            Some(cell) => {
+                let secret = self.sealer.open(&place_of_key(&[function.as_str(), &identity]), cell)?;
+                let policy = length_policy(credential.allow_short_key);
+                Some(Kpsa::new(secret, policy).map_err(|error| named.damaged("psk", &error))?)
+            }
+        };
+        Ok(Some(KeyRecord { credential, key }))
+    }
+
+    fn credentials(&self, page: &CredentialPage) -> Result<Vec<CredentialRecord>, StoreError> {
+        let mut statement = self.connection.prepare_cached(PAGE_SQL)?;
+        let after = page.after.as_deref().unwrap_or_default();
+        let mut rows = statement.query((page.function.as_str(), after, page.limit.min(MAX_PAGE)))?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(record(row)?);
+        }
+        Ok(found)
+    }
+
+    fn credentials_of(&self, entity: &EntityId) -> Result<Vec<CredentialRecord>, StoreError> {
+        let mut statement = self.connection.prepare_cached(ENTITY_SQL)?;
+        let mut rows = statement.query((entity.to_string(), entity.kind().as_str(), MAX_PAGE))?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(record(row)?);
+        }
+        Ok(found)
+    }
+
+    fn credential_count(&self) -> Result<u64, StoreError> {
+        let sql = "SELECT count(*) FROM psk_lookup_table";
+        let count: i64 = self.connection.query_row(sql, [], |row| row.get(0))?;
+        Ok(count.unsigned_abs())
+    }
+}
+
+impl Reader<'_> {
+    fn facts(&self, function: Function, identity: &str) -> Result<Option<Credential>, StoreError> {
+        let mut statement = self.connection.prepare_cached(FACTS_SQL)?;
+        statement.query_row((function.as_str(), identity), |row| Ok(facts(row))).optional()?.transpose()
+    }
+}
+
+/// Where the sealed key of a row stands; `key` is function and `psk_identity`.
+pub(crate) const fn place_of_key<'a>(key: &'a [&'a str]) -> Place<'a> {
+    Place { table: schema::CREDENTIALS, column: "psk", key }
+}
+
+pub(crate) const fn length_policy(allow_short_key: bool) -> KeyLengthPolicy {
+    if allow_short_key { KeyLengthPolicy::AllowShort } else { KeyLengthPolicy::Strict }
+}
+
+fn facts(row: &Row<'_>) -> Result<Credential, StoreError> {
+    let key = row.get_ref(1)?.as_str().unwrap_or("(not text)");
+    let named = Named { row, table: schema::CREDENTIALS, key };
+    let function: Function = named.parse(0, "function")?;
+    let psk_identity: PskIdentity = named.parse(1, "psk_identity")?;
+    let kind: EntityKind = named.parse(2, "kind")?;
+    let entity = match named.get::<Option<String>>(3, "entity")? {
+        None => None,
+        Some(text) => Some(EntityId::parse(kind, &text).map_err(|error| named.damaged("entity", &error))?),
+    };
+    let state: CredentialState = named.parse(4, "state")?;
+    let version: i64 = named.get(6, "version")?;
+    Ok(Credential {
+        function,
+        credential_id: credential_id(function, &psk_identity)?,
+        psk_identity,
+        kind,
+        entity,
+        state,
+        not_after: named.time_optional(5, "not_after")?,
+        version: u64::try_from(version).map_err(|error| named.damaged("version", &error))?,
+        allow_short_key: named.get(7, "allow_short_key")?,
+    })
+}
+
+fn record(row: &Row<'_>) -> Result<CredentialRecord, StoreError> {
+    let credential = facts(row)?;
+    let named = Named { row, table: schema::CREDENTIALS, key: credential.psk_identity.as_str() };
+    Ok(CredentialRecord {
+        usage: match named.get(FACTS, "usage")? {
+            None => None,
+            Some(code) => Some(Usage::from_code(code).map_err(|error| named.damaged("usage", &error))?),
+        },
+        label: named.get(FACTS + 1, "label")?,
+        created: named.time(FACTS + 2, "created")?,
+        changed: named.time(FACTS + 3, "changed")?,
+        credential,
+    })
+}

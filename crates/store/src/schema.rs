@@ -1,0 +1,133 @@
+//! The tables, their versions, and the steps from one version to the next.
+
+use rusqlite::Connection;
+
+use crate::StoreError;
+
+/// SQLite's `application_id` of our databases: "Atch".
+pub(crate) const APPLICATION_ID: i32 = 0x4174_6368;
+
+/// The psk-lookup-table: one row a credential, its key sealed.
+pub(crate) const CREDENTIALS: &str = "psk_lookup_table";
+/// Resources of the CSE, registrations among them.
+pub(crate) const RESOURCES: &str = "registrations";
+
+/// Step `n` leads from schema version `n` to `n + 1`. Append only: released steps never change.
+const MIGRATIONS: &[&str] = &[VERSION_1];
+
+// WITHOUT ROWID makes the lookup of a psk_identity one descent of one tree. The secret column and the
+// digest come last: reading the facts of a row does not touch them.
+const VERSION_1: &str = "
+CREATE TABLE meta (
+    name  TEXT NOT NULL PRIMARY KEY,
+    value BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE psk_lookup_table (
+    function        TEXT NOT NULL CHECK (function IN ('cse', 'maf', 'mef')),
+    psk_identity    TEXT NOT NULL,
+    kind            TEXT NOT NULL CHECK (kind IN ('ae', 'cse')),
+    entity          TEXT,
+    state           TEXT NOT NULL CHECK (state IN ('active', 'revoked')),
+    not_after       INTEGER,
+    version         INTEGER NOT NULL CHECK (version > 0),
+    allow_short_key INTEGER NOT NULL CHECK (allow_short_key IN (0, 1)),
+    usage           INTEGER,
+    label           TEXT NOT NULL,
+    created         INTEGER NOT NULL,
+    changed         INTEGER NOT NULL,
+    psk             BLOB,
+    key_digest      BLOB NOT NULL,
+    PRIMARY KEY (function, psk_identity),
+    CHECK ((psk IS NULL) = (state = 'revoked'))
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX psk_lookup_table_key ON psk_lookup_table (key_digest);
+CREATE INDEX psk_lookup_table_entity ON psk_lookup_table (entity) WHERE entity IS NOT NULL;
+
+CREATE TABLE registrations (
+    ri            TEXT NOT NULL PRIMARY KEY,
+    ty            INTEGER NOT NULL,
+    rn            TEXT NOT NULL,
+    pi            TEXT NOT NULL,
+    ct            INTEGER NOT NULL,
+    lt            INTEGER NOT NULL,
+    et            INTEGER,
+    creator       TEXT,
+    credential_id TEXT,
+    attributes    TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX registrations_name ON registrations (pi, rn);
+CREATE INDEX registrations_type ON registrations (ty, ri);
+CREATE INDEX registrations_expiry ON registrations (et) WHERE et IS NOT NULL;
+CREATE INDEX registrations_credential ON registrations (credential_id) WHERE credential_id IS NOT NULL;
+
+CREATE TABLE audit (
+    id            INTEGER PRIMARY KEY AUTOINCREMENT,
+    at            INTEGER NOT NULL,
+    action        TEXT NOT NULL,
+    outcome       TEXT NOT NULL,
+    credential_id TEXT,
+    entity        TEXT,
+    source        TEXT,
+    detail        TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE changes (
+    seq  INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,
+    key  TEXT NOT NULL
+) STRICT;
+";
+
+/// The tables whose contents [`crate::Reader::digest`] covers, each with its primary key.
+pub(crate) const DIGESTED: &[(&str, &str)] =
+    &[("meta", "name"), (CREDENTIALS, "function, psk_identity"), (RESOURCES, "ri")];
+
+/// The schema version that this program writes.
+pub(crate) fn supported() -> i32 {
+    i32::try_from(MIGRATIONS.len()).unwrap_or(i32::MAX)
+}
+
+/// Takes every step that is still to be taken from version `from`, within the caller's transaction.
+pub(crate) fn migrate(connection: &Connection, from: i32) -> Result<(), StoreError> {
+    let taken = usize::try_from(from).unwrap_or(0);
+    for step in MIGRATIONS.iter().skip(taken) {
+        connection.execute_batch(step)?;
+    }
+    connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    connection.pragma_update(None, "user_version", supported())?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lookup_is_one_descent_of_one_tree() {
+        let connection = Connection::open_in_memory().unwrap();
+        migrate(&connection, 0).unwrap();
+        let plan: String = connection
+            .query_row(&format!("EXPLAIN QUERY PLAN {}", crate::credentials::PSK_SQL), ["cse", "x"], |row| {
+                row.get(3)
+            })
+            .unwrap();
+        assert_eq!(plan, "SEARCH psk_lookup_table USING PRIMARY KEY (function=? AND psk_identity=?)");
+    }
+
+    #[test]
+    fn every_table_is_digested_except_audit_and_changes() {
+        let connection = Connection::open_in_memory().unwrap();
+        migrate(&connection, 0).unwrap();
+        let mut tables: Vec<String> = connection
+            .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+            .unwrap()
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        tables.retain(|table| table != "audit" && table != "changes");
+        let digested: Vec<&str> = DIGESTED.iter().map(|(table, _)| *table).collect();
+        assert_eq!(tables, digested);
+    }
+}

@@ -1,0 +1,8 @@
+//! Runs `properties/http_mapping.rs` on what the fuzzer invents: `cargo +nightly fuzz run http_mapping corpus/http_mapping seeds/http_mapping`.
+
+#![no_main]
+
+#[path = "../properties/http_mapping.rs"]
+mod http_mapping;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| http_mapping::check(data));

@@ -1,0 +1,8 @@
+//! Runs `properties/identifiers.rs` on what the fuzzer invents: `cargo +nightly fuzz run identifiers corpus/identifiers seeds/identifiers`.
+
+#![no_main]
+
+#[path = "../properties/identifiers.rs"]
+mod identifiers;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| identifiers::check(data));
