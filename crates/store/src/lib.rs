@@ -35,7 +35,9 @@ mod audit;
 mod changes;
 mod connection;
 mod credentials;
+pub mod csv_import;
 mod error;
+mod import;
 mod kek;
 mod queue;
 mod readers;
@@ -55,6 +57,7 @@ pub use credentials::{
     NewCredential,
 };
 pub use error::{Conflict, Damaged, Fault, FaultKind, KekError, OpenError, StoreError, Unacceptable};
+pub use import::{ImportEnd, ImportOptions, ImportProblem, ImportProgress, ImportReport, ImportStage};
 pub use kek::{KEK_OCTETS, KekSource};
 pub use resources::{MAX_LISTED, Resource, Resources, ResourcesMut};
 pub use statistics::Statistics;
