@@ -44,17 +44,20 @@ impl Default for Approach {
 }
 
 impl Approach {
-    /// Takes octets, as many as may wait here; none while a key is awaited.
-    pub(crate) fn feed(&mut self, octets: &[u8]) -> usize {
-        let room = match self.wait {
+    /// How many octets may wait here; none while a key is awaited.
+    pub(crate) fn room(&self) -> usize {
+        match self.wait {
             Wait::AwaitKey(_) => 0,
             Wait::AwaitClientHello { .. } | Wait::AwaitKeyExchange(_) => {
                 MAX_HELD.saturating_sub(self.held.len())
             }
-        };
-        let taken = octets.get(..room).unwrap_or(octets);
-        self.held.extend_from_slice(taken);
-        taken.len()
+        }
+    }
+
+    /// Takes octets, no more than there is room for.
+    pub(crate) fn feed(&mut self, octets: &[u8]) -> usize {
+        self.held.extend_from_slice(octets);
+        octets.len()
     }
 
     pub(crate) fn advance(&mut self, stream: &mut SslStream<MemIo>) -> Result<Advance, Error> {

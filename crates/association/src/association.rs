@@ -122,18 +122,30 @@ impl Association {
         Ok(Self { stream, stage, transport_ended: false })
     }
 
-    /// Takes octets from the transport and tells how many: all, except while a key is awaited (none) or while
-    /// those already taken must be read first. After the end all are taken and dropped.
-    pub fn feed(&mut self, octets: &[u8]) -> usize {
-        match &mut self.stage {
-            Stage::Approach(approach) => approach.feed(octets),
+    /// How many octets [`feed`](Self::feed) takes now: none while a key is awaited, and few or none while those
+    /// already taken must be read first. Any number after the end.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        match &self.stage {
+            Stage::Approach(approach) => approach.room(),
             Stage::Handshake { .. } | Stage::Open => {
-                let room = MAX_UNREAD.saturating_sub(self.stream.get_ref().unread());
-                let taken = octets.get(..room).unwrap_or(octets);
+                MAX_UNREAD.saturating_sub(self.stream.get_ref().unread())
+            }
+            Stage::Ended => usize::MAX,
+        }
+    }
+
+    /// Takes octets from the transport and tells how many: all, as long as there is [`room`](Self::room).
+    /// After the end they are dropped.
+    pub fn feed(&mut self, octets: &[u8]) -> usize {
+        let taken = octets.get(..self.room()).unwrap_or(octets);
+        match &mut self.stage {
+            Stage::Approach(approach) => approach.feed(taken),
+            Stage::Handshake { .. } | Stage::Open => {
                 self.stream.get_mut().push_input(taken);
                 taken.len()
             }
-            Stage::Ended => octets.len(),
+            Stage::Ended => taken.len(),
         }
     }
 
