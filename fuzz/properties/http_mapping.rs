@@ -1,4 +1,5 @@
-//! What holds for all HTTP messages that are mapped to primitives. Run by the fuzzer, and on the seeds by the tests of `binding`.
+//! What holds for all HTTP messages that are mapped to primitives. Run by the fuzzer, and on the seeds by the
+//! tests of `binding`.
 
 use binding::http::{
     Fault, Serialization, request_from_http, request_to_http, response_from_http, response_serialization,
@@ -6,8 +7,9 @@ use binding::http::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 
-/// Reads `data` as a message: a first line that is `method target` or a status, headers, an empty line, the body; lines end with LF. What can be
-/// mapped can be mapped back and again, unchanged; what cannot is answered.
+/// Reads `data` as a message: a first line that is `method target` or a status, headers, an empty line, the
+/// body; lines end with LF. What can be mapped can be mapped back and again, unchanged; what cannot is
+/// answered.
 pub(crate) fn check(data: &[u8]) {
     let Some((head, body)) = split(data) else { return };
     let mut lines = head.split(|octet| *octet == b'\n');

@@ -1,4 +1,5 @@
-//! What holds for every text that is read as an identifier, an address or a time. Run by the fuzzer, and on the seeds by the tests of `onem2m`.
+//! What holds for every text that is read as an identifier, an address or a time. Run by the fuzzer, and on
+//! the seeds by the tests of `onem2m`.
 
 use onem2m::address::Target;
 use onem2m::id::{

@@ -1,9 +1,11 @@
-//! What holds for all bytes that are read as JSON primitives. Run by the fuzzer, and on the seeds by the tests of `onem2m`.
+//! What holds for all bytes that are read as JSON primitives. Run by the fuzzer, and on the seeds by the
+//! tests of `onem2m`.
 
 use onem2m::json;
 use onem2m::primitive::{Request, Response};
 
-/// Reads `data` as JSON, as a request and as a response; what can be read can be written and read again, unchanged.
+/// Reads `data` as JSON, as a request and as a response; what can be read can be written and read again,
+/// unchanged.
 pub(crate) fn check(data: &[u8]) {
     match json::parse(data) {
         Ok(value) => {

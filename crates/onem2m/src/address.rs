@@ -56,11 +56,13 @@ pub enum Scope {
 
 /// A resource address, taken apart (TS-0004 §6.2.4).
 ///
-/// The three scopes combine with three methods, which look alike: in a structured address the first segment is the name of
-/// the `<CSEBase>` or `-`; an unstructured one is a single resourceID; a hybrid one continues from a resourceID with names. Which of
-/// them it is, the hosting CSE knows. An address of a CSE alone, without segments, means its `<CSEBase>`.
+/// The three scopes combine with three methods, which look alike: in a structured address the first segment
+/// is the name of the `<CSEBase>` or `-`; an unstructured one is a single resourceID; a hybrid one continues
+/// from a resourceID with names. Which of them it is, the hosting CSE knows. An address of a CSE alone,
+/// without segments, means its `<CSEBase>`.
 ///
-/// Segments are never empty, never `.` or `..`, and never contain a slash: they cannot be normalised into another address.
+/// Segments are never empty, never `.` or `..`, and never contain a slash: they cannot be normalised into
+/// another address.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Target {
     scope: Scope,

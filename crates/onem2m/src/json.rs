@@ -9,7 +9,8 @@ use std::fmt;
 /// How deep arrays and objects may be nested.
 pub const MAX_DEPTH: usize = 32;
 
-/// Bytes that are not the one JSON value they should be. Lines and columns count from 1; columns count octets.
+/// Bytes that are not the one JSON value they should be. Lines and columns count from 1; columns count
+/// octets.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JsonError {
     /// Not JSON, not UTF-8, ended too early, or something follows the value.
@@ -45,8 +46,8 @@ pub enum JsonError {
 /// Reads one JSON value that fills all of `bytes`, white space aside.
 ///
 /// # Errors
-/// [`JsonError`] for anything else, also for a member name that repeats within an object (TS-0004 §8.4.2) and for nesting
-/// beyond [`MAX_DEPTH`].
+/// [`JsonError`] for anything else, also for a member name that repeats within an object (TS-0004 §8.4.2) and
+/// for nesting beyond [`MAX_DEPTH`].
 pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
     let fault = Cell::new(None);
     let mut reader = serde_json::Deserializer::from_slice(bytes);

@@ -1,7 +1,7 @@
 //! The oneM2M language: identifiers, primitives, resource types, status codes, time.
 //!
-//! This crate reads and writes what the standard's entities say to one another, and judges its form. It opens no connection,
-//! keeps no state, and decides nothing about who may do what.
+//! This crate reads and writes what the standard's entities say to one another, and judges its form. It opens
+//! no connection, keeps no state, and decides nothing about who may do what.
 //!
 //! ```text
 //! text, bytes ──> id, time, address, json ──> primitive (Request, Response) ──> the functions above

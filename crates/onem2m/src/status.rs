@@ -21,7 +21,8 @@ pub enum StatusClass {
 /// Writes the enum, the list of all values and the tables from one list of rows.
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $code:literal, $name:literal;)*) => {
-        /// A response status code (TS-0004 §6.6.3). Shown as `4106 ORIGINATOR_NOT_AUTHENTICATED`; serde writes the number.
+        /// A response status code (TS-0004 §6.6.3). Shown as `4106 ORIGINATOR_NOT_AUTHENTICATED`; serde
+        /// writes the number.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum ResponseStatusCode {
             $($(#[$doc])* $variant,)*

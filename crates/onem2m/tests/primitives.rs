@@ -1,4 +1,5 @@
-//! JSON primitives: what is read, what is written, and what is refused with which words (TS-0004 §6.4, §7.2.1, §8.4).
+//! JSON primitives: what is read, what is written, and what is refused with which words (TS-0004 §6.4,
+//! §7.2.1, §8.4).
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 mod any;

@@ -41,8 +41,8 @@ impl HttpError {
         self.rqi.as_deref()
     }
 
-    /// The answer to the request: the status code, a text that says what is wrong, and the Request Identifier and Release Version
-    /// Indicator of the request if they could be read.
+    /// The answer to the request: the status code, a text that says what is wrong, and the Request Identifier
+    /// and Release Version Indicator of the request if they could be read.
     pub fn response(&self) -> Response {
         let mut response = Response::with_rqi(self.rsc(), self.rqi.clone().unwrap_or_default());
         response.rvi.clone_from(&self.rvi);

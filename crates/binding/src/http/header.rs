@@ -47,8 +47,9 @@ pub(super) const CONTENT_TYPE: &str = "content-type";
 /// The address of what was created.
 pub(super) const CONTENT_LOCATION: &str = "content-location";
 
-/// The one value of a header; `None` when it is absent or empty. A header that occurs twice is refused, whatever it says: of two readers
-/// one could take the first value and the other the last. So is anything but printable ASCII.
+/// The one value of a header; `None` when it is absent or empty. A header that occurs twice is refused,
+/// whatever it says: of two readers one could take the first value and the other the last. So is anything but
+/// printable ASCII.
 pub(super) fn single<'h>(headers: &'h HeaderMap, name: &'static str) -> Result<Option<&'h str>, Fault> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };

@@ -97,10 +97,12 @@ fn is_token(text: &str) -> bool {
         && text.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet))
 }
 
-/// Chooses how to write a response that the sender of these headers can read. Without Accept it is [`Serialization::Json`].
+/// Chooses how to write a response that the sender of these headers can read. Without Accept it is
+/// [`Serialization::Json`].
 ///
 /// # Errors
-/// [`Fault::NotAcceptable`] when nothing that can be written here is acceptable, [`Fault::Header`] when the header is not printable.
+/// [`Fault::NotAcceptable`] when nothing that can be written here is acceptable, [`Fault::Header`] when the
+/// header is not printable.
 pub fn response_serialization(headers: &HeaderMap) -> Result<Serialization, Fault> {
     let mut ranges = Vec::new();
     for value in headers.get_all(ACCEPT) {

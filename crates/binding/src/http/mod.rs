@@ -6,12 +6,13 @@
 //! Response <--response_from_http-- HTTP response <--response_to_http--   Response
 //! ```
 //!
-//! The operation is the method; the address, the path; some parameters are query fields, others headers; the content is the body.
-//! Nothing is guessed: a header that names the originator or the request twice, a path with empty or dotted segments, a query field that
-//! the binding does not define are refused, because another reader of the same message could understand them differently.
+//! The operation is the method; the address, the path; some parameters are query fields, others headers; the
+//! content is the body. Nothing is guessed: a header that names the originator or the request twice, a path
+//! with empty or dotted segments, a query field that the binding does not define are refused, because another
+//! reader of the same message could understand them differently.
 //!
-//! Bodies are JSON. Paths that a point of access carries are put in front by the client and taken away by the server (the functions
-//! ending in `_under`).
+//! Bodies are JSON. Paths that a point of access carries are put in front by the client and taken away by the
+//! server (the functions ending in `_under`).
 
 mod error;
 mod header;

@@ -9,8 +9,8 @@ const SP_RELATIVE: &str = "~";
 /// The segment that marks an absolute address.
 const ABSOLUTE: &str = "_";
 
-/// The path of an address, without its attribute: `/` before a CSE-relative one, `/~` before an SP-relative one, and `/_` in place of the first
-/// slash of an absolute one.
+/// The path of an address, without its attribute: `/` before a CSE-relative one, `/~` before an SP-relative
+/// one, and `/_` in place of the first slash of an absolute one.
 pub(super) fn write(target: &Target) -> String {
     let address = target.clone().without_attribute().to_string();
     match target.scope() {
@@ -20,7 +20,8 @@ pub(super) fn write(target: &Target) -> String {
     }
 }
 
-/// The address of a path. Segments are split first and decoded once afterwards, so that an encoded slash cannot become a separator.
+/// The address of a path. Segments are split first and decoded once afterwards, so that an encoded slash
+/// cannot become a separator.
 pub(super) fn read(path: &str) -> Result<Target, Fault> {
     let path = path.strip_prefix('/').ok_or(Fault::Path("must begin with a slash"))?;
     let segments = path.split('/').map(segment).collect::<Result<Vec<_>, _>>()?;

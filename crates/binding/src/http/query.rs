@@ -15,8 +15,8 @@ use std::str::FromStr;
 /// Attributes that have conditions of their own, so that they are no attribute filters (TS-0004 §7.3.3.17.9).
 const NO_FILTER: [&str; 6] = [attr::CT, attr::LT, attr::ST, attr::ET, attr::CS, attr::CNF];
 
-/// Names in the table of attributes that are parameters of the request when they stand for themselves. None of them travels in the query, and a
-/// reader of the query must not come to think so.
+/// Names in the table of attributes that are parameters of the request when they stand for themselves. None
+/// of them travels in the query, and a reader of the query must not come to think so.
 const PARAMETERS: [&str; 5] = [attr::OP, attr::TO, attr::FR, attr::PC, attr::TKNS];
 
 /// What a query says.

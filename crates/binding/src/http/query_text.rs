@@ -11,7 +11,8 @@ use onem2m::primitive::{
 use serde_json::Value;
 use std::fmt::Display;
 
-/// The query of a request, without the question mark; empty when there is nothing to say. `atrl` are the attributes to retrieve.
+/// The query of a request, without the question mark; empty when there is nothing to say. `atrl` are the
+/// attributes to retrieve.
 pub(super) fn write(request: &Request, atrl: &[String]) -> Result<String, Fault> {
     let mut fields = Fields::default();
     fields.shown("rt", request.rt.as_ref().map(|rt| rt.rtv.code()));

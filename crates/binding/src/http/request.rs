@@ -19,18 +19,18 @@ use serde_json::{Value, json};
 /// The member that holds the attributes of a partial retrieve (TS-0004 §7.5.2).
 const ATTRIBUTE_LIST: &str = "m2m:atrl";
 
-/// Reads a request from an HTTP message with this head and body. Whether the operation may have these parameters, and whether the originator is
-/// who it says, is for the receiver to judge.
+/// Reads a request from an HTTP message with this head and body. Whether the operation may have these
+/// parameters, and whether the originator is who it says, is for the receiver to judge.
 ///
 /// # Errors
-/// [`HttpError`], which holds the answer: 4005 for a method without operation, 4015 for a body that is not JSON, 5207 when the
-/// originator accepts no JSON, 5001 for an authorization scheme, 4000 for the rest.
+/// [`HttpError`], which holds the answer: 4005 for a method without operation, 4015 for a body that is not
+/// JSON, 5207 when the originator accepts no JSON, 5001 for an authorization scheme, 4000 for the rest.
 pub fn request_from_http(head: &request::Parts, body: &[u8]) -> Result<Request, HttpError> {
     request_from_http_under(head, body, "")
 }
 
-/// [`request_from_http`] for a server whose point of access has the path `base`. A request to exactly that path has an empty To: it is a
-/// notification to the point of access itself.
+/// [`request_from_http`] for a server whose point of access has the path `base`. A request to exactly that
+/// path has an empty To: it is a notification to the point of access itself.
 ///
 /// # Errors
 /// As [`request_from_http`]; also 4000 when the path is not below `base`.
@@ -94,7 +94,8 @@ fn read_headers(request: &mut Request, headers: &HeaderMap) -> Result<(), Fault>
     Ok(())
 }
 
-/// Compact serializations have three or five parts (TS-0004 §6.3.3). Anything with a space inside is a scheme and its credentials.
+/// Compact serializations have three or five parts (TS-0004 §6.3.3). Anything with a space inside is a scheme
+/// and its credentials.
 fn read_tokens(value: &str) -> Result<Vec<AccessToken>, Fault> {
     const EXPECTED: Fault = Fault::Header {
         header: AUTHORIZATION,
@@ -217,7 +218,8 @@ pub fn request_to_http(request: &Request, authority: &str) -> Result<::http::Req
     request_to_http_under(request, authority, "")
 }
 
-/// [`request_to_http`] to a point of access with the path `base`. An empty To addresses that path itself, as notifications to a URL do.
+/// [`request_to_http`] to a point of access with the path `base`. An empty To addresses that path itself, as
+/// notifications to a URL do.
 ///
 /// # Errors
 /// As [`request_to_http`].

@@ -25,8 +25,9 @@ const TOKEN_REQUEST: &str = "m2m:tqf";
 
 /// Writes a response as an HTTP message.
 ///
-/// To is not carried: the connection tells who is answered. Token Request Information takes the place of the content (TS-0009 §6.5). Should a
-/// parameter not fit into a header, the answer becomes 5000 `INTERNAL_SERVER_ERROR`, so that nothing is lost in silence.
+/// To is not carried: the connection tells who is answered. Token Request Information takes the place of the
+/// content (TS-0009 §6.5). Should a parameter not fit into a header, the answer becomes 5000
+/// `INTERNAL_SERVER_ERROR`, so that nothing is lost in silence.
 pub fn response_to_http(response: &Response, serialization: Serialization) -> ::http::Response<Bytes> {
     write(response, serialization).unwrap_or_else(|fault| {
         let mut failure = Response::with_rqi(ResponseStatusCode::InternalServerError, response.rqi.clone());
@@ -111,12 +112,12 @@ fn is_assignment(lti: &str, tkid: &str) -> bool {
 
 /// Reads a response from an HTTP message with this head and body.
 ///
-/// The status code is that of X-M2M-RSC. Without that header, but with a Request Identifier, it is the most general one that has this HTTP
-/// status.
+/// The status code is that of X-M2M-RSC. Without that header, but with a Request Identifier, it is the most
+/// general one that has this HTTP status.
 ///
 /// # Errors
-/// [`HttpError`] when the message is no response of the binding; [`Fault::NotOneM2m`] in particular when something between the two entities
-/// answered.
+/// [`HttpError`] when the message is no response of the binding; [`Fault::NotOneM2m`] in particular when
+/// something between the two entities answered.
 pub fn response_from_http(head: &response::Parts, body: &[u8]) -> Result<Response, HttpError> {
     Ok(read(head, body)?)
 }

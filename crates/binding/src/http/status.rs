@@ -2,10 +2,11 @@
 
 use onem2m::status::ResponseStatusCode;
 
-/// The HTTP status that goes with a response status code (TS-0009 table 6.3.2-1). The HTTP status alone does not determine the code; the
-/// header X-M2M-RSC does.
+/// The HTTP status that goes with a response status code (TS-0009 table 6.3.2-1). The HTTP status alone does
+/// not determine the code; the header X-M2M-RSC does.
 ///
-/// 4128 `SERVICE_SUBSCRIPTION_NOT_ESTABLISHED` is missing from the table and gets 403, as the other refusals of a registration do.
+/// 4128 `SERVICE_SUBSCRIPTION_NOT_ESTABLISHED` is missing from the table and gets 403, as the other refusals
+/// of a registration do.
 pub const fn http_status(rsc: ResponseStatusCode) -> u16 {
     use ResponseStatusCode as R;
     match rsc {

@@ -2,15 +2,16 @@
 
 use super::percent;
 
-/// Splits a query value at its plus signs and decodes each part. Plus is the separator, so a plus within a part is encoded
-/// (TS-0009 §6.2.2.2). No part may be empty.
+/// Splits a query value at its plus signs and decodes each part. Plus is the separator, so a plus within a
+/// part is encoded (TS-0009 §6.2.2.2). No part may be empty.
 pub(super) fn read_query(raw: &str) -> Result<Vec<String>, &'static str> {
     raw.split('+')
         .map(|part| if part.is_empty() { Err("has an empty part") } else { percent::decode(part) })
         .collect()
 }
 
-/// Reads a query value that is one text. Form encoders write a space as plus, and an encoder that means a plus encodes it.
+/// Reads a query value that is one text. Form encoders write a space as plus, and an encoder that means a
+/// plus encodes it.
 pub(super) fn read_query_text(raw: &str) -> Result<String, &'static str> {
     percent::decode(&raw.replace('+', "%20"))
 }

@@ -97,7 +97,8 @@ pub struct AeId {
 const AE_FORM: &str = "must be /cse/C… or /S…, with //SP in front when absolute, such as //example.org/mn-cse/Clamp (TS-0004 §6.2.3)";
 
 impl AeId {
-    /// The AE that uses `stem` at the CSE `registrar`. The name of the CSE becomes part of the AE-ID for a C-type stem only.
+    /// The AE that uses `stem` at the CSE `registrar`. The name of the CSE becomes part of the AE-ID for a
+    /// C-type stem only.
     pub fn of_stem(registrar: &CseId, stem: AeIdStem) -> Self {
         let name = match stem.kind() {
             StemKind::C => Some(registrar.name().clone()),
@@ -112,8 +113,8 @@ impl AeId {
         Self { sp, registrar: None, stem }
     }
 
-    /// Reads the absolute form, or the SP-relative form (`/mn-cse/Cabc`, `/Sabc`) as one of the domain `sp`. A bare stem is
-    /// refused: it means nothing without its registrar ([`Self::of_stem`]).
+    /// Reads the absolute form, or the SP-relative form (`/mn-cse/Cabc`, `/Sabc`) as one of the domain `sp`.
+    /// A bare stem is refused: it means nothing without its registrar ([`Self::of_stem`]).
     ///
     /// # Errors
     /// [`IdError`] when the text is neither.

@@ -14,9 +14,9 @@ pub enum AppIdKind {
 
 /// An App-ID (TS-0001 §7.2): `R` or `r` and the registered name, or `N` and any name; 2 to 255 octets.
 ///
-/// White space and control characters are refused, and `*`, which is the wildcard of the patterns that App-IDs are matched
-/// with (`allowedApp-IDs`). The dotted form of a registered App-ID is a recommendation only
-/// ([`Self::follows_registered_form`]).
+/// White space and control characters are refused, and `*`, which is the wildcard of the patterns that
+/// App-IDs are matched with (`allowedApp-IDs`). The dotted form of a registered App-ID is a recommendation
+/// only ([`Self::follows_registered_form`]).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AppId(String);
 
@@ -26,8 +26,9 @@ impl AppId {
         if self.0.starts_with('N') { AppIdKind::NonRegistered } else { AppIdKind::Registered }
     }
 
-    /// Whether it has the form that TS-0001 §7.2 recommends for a registered one: a capital `R`, then authority, reversed
-    /// domain name and application name, separated by dots. Release 4 forbids the letter `r`.
+    /// Whether it has the form that TS-0001 §7.2 recommends for a registered one: a capital `R`, then
+    /// authority, reversed domain name and application name, separated by dots. Release 4 forbids the letter
+    /// `r`.
     pub fn follows_registered_form(&self) -> bool {
         let Some(rest) = self.0.strip_prefix('R') else { return false };
         rest.split('.').count() >= 3 && rest.split('.').all(|part| !part.is_empty())

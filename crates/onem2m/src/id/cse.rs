@@ -5,8 +5,8 @@ use super::text::{self, IdError, IdProblem, text_conversions, text_newtype, writ
 use std::fmt;
 use std::str::FromStr;
 
-/// The longest M2M-SP-ID, in octets, the two slashes included. It leaves room for the rest of an identifier within
-/// [`MAX_ID`](super::MAX_ID).
+/// The longest M2M-SP-ID, in octets, the two slashes included. It leaves room for the rest of an identifier
+/// within [`MAX_ID`](super::MAX_ID).
 pub const MAX_SP_ID: usize = 102;
 /// The longest name of a CSE, in octets, without the slash.
 pub const MAX_CSE_NAME: usize = 64;
@@ -58,7 +58,8 @@ impl FromStr for SpId {
 
 text_conversions!(SpId);
 
-/// The name of a CSE within its service provider's domain: an SP-relative CSE-ID without its slash (TS-0004 §6.2.3).
+/// The name of a CSE within its service provider's domain: an SP-relative CSE-ID without its slash (TS-0004
+/// §6.2.3).
 ///
 /// 1 to 64 octets in the wide alphabet of the [module](super).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

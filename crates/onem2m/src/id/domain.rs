@@ -13,8 +13,8 @@ const MAX_NAME: usize = 253;
 /// The public domain name of a CSE by the convention of TS-0001 §6.5.1.1: `<cse>.<SP domain>` for the IN-CSE,
 /// `<cse>.<in-cse>.<SP domain>` for an MN-CSE or ASN-CSE.
 ///
-/// The case of the CSE name is kept, although DNS and some certificate authorities do not ([`Self::folded`]). A name with
-/// a dot, outside the narrow alphabet, or above the 63 octets of a label has no domain form.
+/// The case of the CSE name is kept, although DNS and some certificate authorities do not ([`Self::folded`]).
+/// A name with a dot, outside the narrow alphabet, or above the 63 octets of a label has no domain form.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CseDomainName {
     cse: CseName,
@@ -40,7 +40,8 @@ impl CseDomainName {
         Self::checked(cse.name().clone(), Some(infrastructure.clone()), cse.sp().clone())
     }
 
-    /// Reads a name of a CSE of the domain `sp`. Letter case counts in the CSE names and not in the provider's domain.
+    /// Reads a name of a CSE of the domain `sp`. Letter case counts in the CSE names and not in the
+    /// provider's domain.
     ///
     /// # Errors
     /// [`IdError`] when the name is not one or two labels below the provider's domain.
@@ -92,8 +93,9 @@ impl fmt::Display for CseDomainName {
     }
 }
 
-/// The domain form of an AE-ID: `<stem>.<SP domain>` for an S-type one, `<stem>.<public domain name of the registrar>` for a
-/// C-type one. The standard uses such a form (TS-0003 §10.3.7) without defining it; this one is the project's choice.
+/// The domain form of an AE-ID: `<stem>.<SP domain>` for an S-type one, `<stem>.<public domain name of the
+/// registrar>` for a C-type one. The standard uses such a form (TS-0003 §10.3.7) without defining it; this
+/// one is the project's choice.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AeDomainName {
     stem: AeIdStem,
@@ -134,8 +136,8 @@ impl AeDomainName {
         Self::checked(stem.clone(), place)
     }
 
-    /// Reads the domain form of an AE-ID of the domain `sp`. Letter case counts in the identifiers and not in the provider's
-    /// domain.
+    /// Reads the domain form of an AE-ID of the domain `sp`. Letter case counts in the identifiers and not in
+    /// the provider's domain.
     ///
     /// # Errors
     /// [`IdError`] when it is none.

@@ -44,7 +44,8 @@ impl std::str::FromStr for EntityKind {
     }
 }
 
-/// The identity of an AE or a CSE. As text it is the absolute form; serde writes `{"ae": "//…"}` or `{"cse": "//…"}`.
+/// The identity of an AE or a CSE. As text it is the absolute form; serde writes `{"ae": "//…"}` or `{"cse":
+/// "//…"}`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EntityId {

@@ -8,11 +8,11 @@ const MAX_FQDN: usize = 253;
 /// The longest label, in octets (RFC 1035 §2.3.4).
 pub(super) const MAX_LABEL: usize = 63;
 
-/// A fully qualified domain name: lower-case letters, digits and hyphens in labels of 1 to 63 octets, 253 octets in all,
-/// no trailing dot.
+/// A fully qualified domain name: lower-case letters, digits and hyphens in labels of 1 to 63 octets, 253
+/// octets in all, no trailing dot.
 ///
-/// A label may begin with a digit (`3gpp.example.org`), as real domains do, although the grammar of TS-0004 §6.2.3 asks for
-/// a letter. The last label must hold a letter, so that an IPv4 address is no domain name.
+/// A label may begin with a digit (`3gpp.example.org`), as real domains do, although the grammar of TS-0004
+/// §6.2.3 asks for a letter. The last label must hold a letter, so that an IPv4 address is no domain name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Fqdn(String);
 

@@ -7,8 +7,8 @@ use std::fmt;
 
 /// The From parameter of a request (TS-0001 §7.2, TS-0004 §7.3.2.1), read but not yet compared with anything.
 ///
-/// Reading never fails: what has no allowed form is [`Self::Malformed`], so that the receiver's rules decide in their own
-/// order which refusal is due.
+/// Reading never fails: what has no allowed form is [`Self::Malformed`], so that the receiver's rules decide
+/// in their own order which refusal is due.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum FromParam {
     /// No From, or an empty one: allowed in the creation of an `<AE>` only.
@@ -55,7 +55,8 @@ impl FromParam {
         }
     }
 
-    /// The AE-ID this names, if the text can be one: `registrar` completes a bare stem, its provider the SP-relative form.
+    /// The AE-ID this names, if the text can be one: `registrar` completes a bare stem, its provider the
+    /// SP-relative form.
     ///
     /// The caller decides whether the form is one that this speaker may use.
     pub fn as_ae(&self, registrar: &CseId) -> Option<AeId> {

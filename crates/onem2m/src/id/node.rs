@@ -3,8 +3,9 @@
 use super::text::{self, IdError, MAX_ID, is_unreserved, text_newtype};
 use std::str::FromStr;
 
-/// An M2M-Node-ID (`m2m:nodeID`, TS-0004 §6.3.3, TS-0001 §7.1.5): a URN such as `urn:gsma:imei:90420156-025763-0`, a dotted OID
-/// or any other text made of the characters of a URI (RFC 3986 §2), 1 to 255 octets. Compared octet by octet.
+/// An M2M-Node-ID (`m2m:nodeID`, TS-0004 §6.3.3, TS-0001 §7.1.5): a URN such as
+/// `urn:gsma:imei:90420156-025763-0`, a dotted OID or any other text made of the characters of a URI (RFC
+/// 3986 §2), 1 to 255 octets. Compared octet by octet.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeId(String);
 

@@ -3,18 +3,20 @@
 use super::text::{self, IdError, MAX_ID, text_newtype};
 use std::str::FromStr;
 
-/// The fixed names of virtual resources (TS-0004 §6.8): no other resource may take one, or it could not be addressed.
+/// The fixed names of virtual resources (TS-0004 §6.8): no other resource may take one, or it could not be
+/// addressed.
 pub const VIRTUAL_NAMES: [&str; 8] = ["la", "ol", "fopt", "sfop", "pcu", "ntsr", "smv", "msp"];
 
-/// A resourceName (`m2m:resourceName`, TS-0004 §6.3.3): a letter or digit, then letters, digits, `-`, `.` and `_`; 1 to 255
-/// octets.
+/// A resourceName (`m2m:resourceName`, TS-0004 §6.3.3): a letter or digit, then letters, digits, `-`, `.` and
+/// `_`; 1 to 255 octets.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ResourceName(String);
 
 const WHAT: &str = "resourceName";
 
 impl ResourceName {
-    /// The name asked for in a CREATE request: any resourceName except those of virtual resources ([`VIRTUAL_NAMES`]).
+    /// The name asked for in a CREATE request: any resourceName except those of virtual resources
+    /// ([`VIRTUAL_NAMES`]).
     ///
     /// # Errors
     /// [`IdError`] when `text` is no resourceName or is reserved.

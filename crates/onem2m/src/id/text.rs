@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// The greatest length of any identifier, in octets. It also is the longest value of the CoAP options that carry one.
+/// The greatest length of any identifier, in octets. It also is the longest value of the CoAP options that
+/// carry one.
 pub const MAX_ID: usize = 255;
 
 /// How much of an offending text an error repeats, in characters.
@@ -68,12 +69,14 @@ pub enum IdProblem {
         /// The alphabet, in words.
         allowed: &'static str,
     },
-    /// The characters are allowed but the whole has another form; the text says what was expected and by which clause.
+    /// The characters are allowed but the whole has another form; the text says what was expected and by
+    /// which clause.
     #[error("{0}")]
     Form(&'static str),
 }
 
-/// At most [`SHOWN`] characters of `text` with control and other unprintable characters escaped, for an error message.
+/// At most [`SHOWN`] characters of `text` with control and other unprintable characters escaped, for an error
+/// message.
 pub(crate) fn shown(text: &str) -> String {
     let mut out: String = text.chars().take(SHOWN).flat_map(char::escape_debug).collect();
     if text.chars().nth(SHOWN).is_some() {
@@ -111,8 +114,8 @@ pub(super) fn alphabet(
     }
 }
 
-/// Checks one segment in the alphabet of TS-0001 §7.2. A segment of punctuation alone is refused: it would be taken for
-/// a path operator (`.`, `..`) or for a mark of a binding (`~`, `_`, `-`).
+/// Checks one segment in the alphabet of TS-0001 §7.2. A segment of punctuation alone is refused: it would be
+/// taken for a path operator (`.`, `..`) or for a mark of a binding (`~`, `_`, `-`).
 pub(super) fn wide_segment(what: &'static str, text: &str, max: usize) -> Result<(), IdError> {
     length(what, text, max)?;
     alphabet(what, text, WIDE, is_unreserved)?;
@@ -127,7 +130,8 @@ pub(crate) fn address_segment(text: &str) -> Result<(), IdError> {
     wide_segment("address segment", text, MAX_ID)
 }
 
-/// Whether `text` is a segment of the TS-0004 §6.2.3 grammar: a letter or digit, then letters, digits, `-`, `.`, `_`.
+/// Whether `text` is a segment of the TS-0004 §6.2.3 grammar: a letter or digit, then letters, digits, `-`,
+/// `.`, `_`.
 pub(super) fn is_narrow(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphanumeric())
         && text.chars().all(|c| is_unreserved(c) && c != '~')

@@ -5,7 +5,8 @@ use crate::time::{AbsRelTimestamp, ResultPersistence, Timestamp};
 use serde_json::{Map, Value};
 use std::num::NonZeroU64;
 
-/// JSON that is not the primitive it should be. A member inside another is named by its path, such as `fc.lbl[2]`.
+/// JSON that is not the primitive it should be. A member inside another is named by its path, such as
+/// `fc.lbl[2]`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PrimitiveError {
     /// The bytes are not JSON, or not JSON that may be used here.

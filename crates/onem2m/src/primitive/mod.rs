@@ -1,8 +1,9 @@
-//! Requests and responses, as every binding understands them (TS-0004 §6.4, §7.2.1, §8.2.2), and their JSON form
-//! (TS-0004 §8.4).
+//! Requests and responses, as every binding understands them (TS-0004 §6.4, §7.2.1, §8.2.2), and their JSON
+//! form (TS-0004 §8.4).
 //!
-//! Fields carry the short names of the standard, which also are the names of the JSON members. Reading is strict: an unknown or
-//! repeated member, a missing mandatory one, or a value of the wrong type or form is an error that names the member.
+//! Fields carry the short names of the standard, which also are the names of the JSON members. Reading is
+//! strict: an unknown or repeated member, a missing mandatory one, or a value of the wrong type or form is an
+//! error that names the member.
 //!
 //! ```
 //! use onem2m::primitive::{Operation, Request, Response};

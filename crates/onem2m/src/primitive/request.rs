@@ -12,7 +12,8 @@ use crate::time::{AbsRelTimestamp, ResultPersistence, Timestamp};
 use serde_json::Value;
 
 object! {
-    /// A request primitive (TS-0004 §6.4.1). Which parameters an operation may have tells [`Request::check_presence`].
+    /// A request primitive (TS-0004 §6.4.1). Which parameters an operation may have tells
+    /// [`Request::check_presence`].
     pub struct Request {
         required {
             /// Operation.
@@ -89,7 +90,8 @@ object! {
             rtv: ResponseType,
         }
         optional {
-            /// Where to notify the result; with [`ResponseType::NonBlockingAsynch`] only. An empty list means nowhere.
+            /// Where to notify the result; with [`ResponseType::NonBlockingAsynch`] only. An empty list means
+            /// nowhere.
             nu: Vec<String>,
         }
     }
@@ -144,8 +146,8 @@ impl Request {
         self.write().to_string()
     }
 
-    /// Checks the forms that the types leave open. [`Self::from_value`] has done so; a binding that builds a request from something
-    /// else does it here.
+    /// Checks the forms that the types leave open. [`Self::from_value`] has done so; a binding that builds a
+    /// request from something else does it here.
     ///
     /// # Errors
     /// [`PrimitiveError::Wrong`], naming the parameter.
@@ -168,8 +170,8 @@ impl Request {
         }
     }
 
-    /// Checks which parameters are there against TS-0004 table 7.2.1.1-1. From and Release Version Indicator are left to the receiver,
-    /// whose answers depend on more than their presence.
+    /// Checks which parameters are there against TS-0004 table 7.2.1.1-1. From and Release Version Indicator
+    /// are left to the receiver, whose answers depend on more than their presence.
     ///
     /// # Errors
     /// [`PrimitiveError::Misplaced`] or [`PrimitiveError::Missing`], naming the parameter.

@@ -18,7 +18,8 @@ object! {
         required {
             /// Response Status Code.
             rsc: ResponseStatusCode,
-            /// Request Identifier of the request, 1 to 255 octets. Empty only when a binding could not read the request's.
+            /// Request Identifier of the request, 1 to 255 octets. Empty only when a binding could not read
+            /// the request's.
             rqi: String,
         }
         optional {
@@ -26,7 +27,8 @@ object! {
             pc: Value,
             /// To: the originator of the request, at most 255 octets.
             to: String,
-            /// From: who answers; at most 16 KiB, since in an aggregated response it is the address of a member.
+            /// From: who answers; at most 16 KiB, since in an aggregated response it is the address of a
+            /// member.
             fr: String,
             /// Originating Timestamp.
             ot: Timestamp,
@@ -53,7 +55,8 @@ object! {
 }
 
 object! {
-    /// Short identifiers that the receiver gave to tokens (`m2m:dynAuthLocalTokenIdAssignments`, TS-0004 §6.3.5.43).
+    /// Short identifiers that the receiver gave to tokens (`m2m:dynAuthLocalTokenIdAssignments`, TS-0004
+    /// §6.3.5.43).
     pub struct LocalTokenAssignments {
         required {
             /// One for each token.
@@ -96,13 +99,14 @@ impl Response {
         Self { rvi: request.rvi.clone(), ..Self::with_rqi(rsc, request.rqi.clone()) }
     }
 
-    /// An answer to a request of which only the Request Identifier is known, or, with an empty text, not even that.
+    /// An answer to a request of which only the Request Identifier is known, or, with an empty text, not even
+    /// that.
     pub fn with_rqi(rsc: ResponseStatusCode, rqi: impl Into<String>) -> Self {
         Self::with_required(rsc, rqi.into())
     }
 
-    /// An answer to `request` that carries `text` for the people who look into it. The text reaches the originator: it must not tell
-    /// what the originator may not know.
+    /// An answer to `request` that carries `text` for the people who look into it. The text reaches the
+    /// originator: it must not tell what the originator may not know.
     pub fn refuse(rsc: ResponseStatusCode, request: &Request, text: &str) -> Self {
         Self::new(rsc, request).with_debug_info(text)
     }
@@ -150,8 +154,8 @@ impl Response {
         self.write().to_string()
     }
 
-    /// Checks the forms that the types leave open. [`Self::from_value`] has done so; a binding that builds a response from something
-    /// else does it here.
+    /// Checks the forms that the types leave open. [`Self::from_value`] has done so; a binding that builds a
+    /// response from something else does it here.
     ///
     /// # Errors
     /// [`PrimitiveError::Wrong`], naming the parameter.

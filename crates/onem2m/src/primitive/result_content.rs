@@ -32,7 +32,8 @@ numbered! {
 }
 
 impl ResultContent {
-    /// What is meant when a request says nothing (TS-0001 table 8.1.2-1). A notification has no result content.
+    /// What is meant when a request says nothing (TS-0001 table 8.1.2-1). A notification has no result
+    /// content.
     pub const fn default_for(operation: Operation) -> Self {
         match operation {
             Operation::Create | Operation::Retrieve | Operation::Update => Self::Attributes,
@@ -40,8 +41,8 @@ impl ResultContent {
         }
     }
 
-    /// Whether a request for this operation may ask for it (TS-0001 table 8.1.2-1); if not, the answer is 4000
-    /// `BAD_REQUEST`. For a discovery see [`Self::is_allowed_for_discovery`].
+    /// Whether a request for this operation may ask for it (TS-0001 table 8.1.2-1); if not, the answer is
+    /// 4000 `BAD_REQUEST`. For a discovery see [`Self::is_allowed_for_discovery`].
     pub const fn is_allowed_for(self, operation: Operation) -> bool {
         match operation {
             Operation::Create => matches!(
@@ -86,7 +87,8 @@ impl ResultContent {
 mod tests {
     use super::*;
 
-    /// TS-0001 table 8.1.2-1, one row per value from 0 on: create, retrieve, update, delete, notify, discovery; `d` is the default.
+    /// TS-0001 table 8.1.2-1, one row per value from 0 on: create, retrieve, update, delete, notify,
+    /// discovery; `d` is the default.
     const TABLE: [&str; 11] = [
         "y-yd--", "dddy--", "y-----", "y-----", "-y-y--", "-y-y--", "-y-y-y", "-y----", "-y-y--", "y-y---",
         "-y----",

@@ -4,8 +4,8 @@ use super::member::{Member, PrimitiveError};
 use serde_json::Value;
 use std::fmt;
 
-/// A token in compact serialization (`m2m:dynAuthJWT`, TS-0004 §6.3.3). Who reads a log must not be able to use it, so `Debug` prints
-/// nothing of it.
+/// A token in compact serialization (`m2m:dynAuthJWT`, TS-0004 §6.3.3). Who reads a log must not be able to
+/// use it, so `Debug` prints nothing of it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AccessToken(String);
 

@@ -1,5 +1,5 @@
-//! Short names of attributes (TS-0004 §8.2.3), and of the members of structured attributes that access control needs
-//! (TS-0004 §8.2.5).
+//! Short names of attributes (TS-0004 §8.2.3), and of the members of structured attributes that access
+//! control needs (TS-0004 §8.2.5).
 
 /// Writes a constant for each row, and the table.
 macro_rules! names {

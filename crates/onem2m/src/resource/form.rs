@@ -33,8 +33,8 @@ fn check_list(value: &Value, expected: &'static str, holds: impl Fn(&str) -> boo
     }
 }
 
-/// Checks `lbl` (`m2m:labels`): each label is `key` or `key:value` with a key that is not empty, without control characters, and
-/// with single spaces only between words.
+/// Checks `lbl` (`m2m:labels`): each label is `key` or `key:value` with a key that is not empty, without
+/// control characters, and with single spaces only between words.
 ///
 /// # Errors
 /// [`FormError`] when the value has another form.
@@ -48,8 +48,8 @@ pub fn check_labels(value: &Value) -> Result<(), FormError> {
     })
 }
 
-/// Checks `srv` (`m2m:supportedReleaseVersions`): releases `1`, `2`, `2a` and `3`, and the later `4` and `5`, which peers of those
-/// releases list beside the older ones.
+/// Checks `srv` (`m2m:supportedReleaseVersions`): releases `1`, `2`, `2a` and `3`, and the later `4` and `5`,
+/// which peers of those releases list beside the older ones.
 ///
 /// # Errors
 /// [`FormError`] when the value has another form.

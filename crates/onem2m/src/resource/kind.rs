@@ -5,7 +5,8 @@ use std::fmt;
 /// Writes the enum and its tables from one list of rows: number, name, member name.
 macro_rules! types {
     ($($variant:ident = $code:literal, $name:literal, $element:literal;)*) => {
-        /// A resource type of the standard (TS-0004 §6.3.4.2.1). Which of them an entity implements is its own business.
+        /// A resource type of the standard (TS-0004 §6.3.4.2.1). Which of them an entity implements is its
+        /// own business.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum ResourceType {
             $(#[doc = concat!("`<", $name, ">`, ", $element, ".")] $variant,)*
@@ -43,8 +44,8 @@ macro_rules! types {
     };
 }
 
-// `mgmtObj` and `flexContainer` are always used through a specialization with a name of its own, and TS-0004 §8.2.4 gives the
-// types themselves no short name. The names here are those that deployed CSEs use.
+// `mgmtObj` and `flexContainer` are always used through a specialization with a name of its own, and TS-0004
+// §8.2.4 gives the types themselves no short name. The names here are those that deployed CSEs use.
 types! {
     AccessControlPolicy = 1, "accessControlPolicy", "m2m:acp";
     Ae = 2, "AE", "m2m:ae";

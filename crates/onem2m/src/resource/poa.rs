@@ -16,10 +16,11 @@ pub struct PointOfAccessError {
     expected: &'static str,
 }
 
-/// Where an entity can be reached (`m2m:pointOfAccess`, TS-0004 §6.3.3): `scheme://host[:port][/path]`, at most 1024 octets.
+/// Where an entity can be reached (`m2m:pointOfAccess`, TS-0004 §6.3.3): `scheme://host[:port][/path]`, at
+/// most 1024 octets.
 ///
-/// The scheme may have any letter case. The host is an IPv4 address, an IPv6 address in brackets, or a domain name in lower
-/// case. There is no user name, query or fragment.
+/// The scheme may have any letter case. The host is an IPv4 address, an IPv6 address in brackets, or a domain
+/// name in lower case. There is no user name, query or fragment.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PointOfAccess {
     text: String,

@@ -36,10 +36,11 @@ pub enum TimeError {
     Duration(String),
 }
 
-/// A moment in UTC with a resolution of one microsecond, from year 0000 to 9999 (`m2m:timestamp`, TS-0004 §6.3.3).
+/// A moment in UTC with a resolution of one microsecond, from year 0000 to 9999 (`m2m:timestamp`, TS-0004
+/// §6.3.3).
 ///
-/// As text `YYYYMMDDThhmmss`, with a comma and six digits when it is not a whole second; one to six digits are read. There are
-/// no leap seconds: `…60` is refused.
+/// As text `YYYYMMDDThhmmss`, with a comma and six digits when it is not a whole second; one to six digits
+/// are read. There are no leap seconds: `…60` is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Timestamp(i64);
 
@@ -169,8 +170,8 @@ pub enum AbsRelTimestamp {
 }
 
 impl AbsRelTimestamp {
-    /// The moment meant, by a receiver for which it is `now`; one beyond the years 0000 to 9999 becomes the nearest moment
-    /// within.
+    /// The moment meant, by a receiver for which it is `now`; one beyond the years 0000 to 9999 becomes the
+    /// nearest moment within.
     pub fn resolve(self, now: Timestamp) -> Timestamp {
         match self {
             Self::Absolute(at) => at,

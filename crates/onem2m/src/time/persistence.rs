@@ -4,8 +4,8 @@ use super::{AbsRelTimestamp, TimeError};
 use std::fmt;
 use std::str::FromStr;
 
-/// A duration as XML Schema writes it (`xs:duration`), such as `P1Y2M3DT10H1M0S`; at most 64 octets. Kept as text: years and months
-/// have no fixed length.
+/// A duration as XML Schema writes it (`xs:duration`), such as `P1Y2M3DT10H1M0S`; at most 64 octets. Kept as
+/// text: years and months have no fixed length.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct XsDuration(String);
 
@@ -45,8 +45,8 @@ fn is_duration(text: &str) -> bool {
     }
 }
 
-/// Whether `text` is a row of numbers, each followed by one of `units`, in that order and none twice. The last unit may have a
-/// fraction where `fraction` allows it.
+/// Whether `text` is a row of numbers, each followed by one of `units`, in that order and none twice. The
+/// last unit may have a fraction where `fraction` allows it.
 fn are_components(mut text: &str, units: &str, fraction: bool) -> bool {
     let mut units = units.chars().peekable();
     while !text.is_empty() {
@@ -73,8 +73,8 @@ fn are_components(mut text: &str, units: &str, fraction: bool) -> bool {
 
 /// How long a result shall be kept: a moment, a distance, or a duration.
 ///
-/// The type given to Result Persistence is `m2m:absRelTimestamp` (TS-0004 §6.4.1), while the example in TS-0009 §6.2.2.2 uses an
-/// `xs:duration`; both are read.
+/// The type given to Result Persistence is `m2m:absRelTimestamp` (TS-0004 §6.4.1), while the example in
+/// TS-0009 §6.2.2.2 uses an `xs:duration`; both are read.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ResultPersistence {
     /// A moment, or milliseconds from reception.

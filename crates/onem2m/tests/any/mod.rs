@@ -1,4 +1,5 @@
-//! Requests and responses of every kind, for tests that read back what they wrote. Also used by the tests of `binding`.
+//! Requests and responses of every kind, for tests that read back what they wrote. Also used by the tests of
+//! `binding`.
 
 use onem2m::primitive::{
     AccessToken, AttributeCondition, ContentStatus, DesiredIdentifierResultType, EventCategory,
