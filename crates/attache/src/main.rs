@@ -1,2 +1,53 @@
-//! The `attache` program.
-fn main() {}
+//! The `attache` program: command line, configuration, and the one place where the parts are put together.
+//!
+//! ```text
+//! cli ─> serve        registrar of a configuration file: store + cse + net
+//!        credential   writes to the store; a running server follows
+//!        device       Entity A from a device file
+//!        inspect      reads the store
+//!        demo         all of these, on loopback
+//! ```
+
+mod cli;
+mod config;
+mod credential;
+mod demo;
+mod device_command;
+mod device_file;
+mod import;
+mod inspect;
+mod outcome;
+mod serve;
+mod stored;
+mod witness;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::{
+    cli::{Cli, Command, DemoCommand},
+    outcome::{Done, Failure},
+};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let json = cli.json;
+    run(cli).unwrap_or_else(|failure| failure.report(json))
+}
+
+fn run(cli: Cli) -> Done {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::internal(format_args!("cannot start: {error}")))?;
+    runtime.block_on(async {
+        match cli.command {
+            Command::Serve(arguments) => serve::run(&arguments.config, cli.json).await,
+            Command::Credential(command) => credential::run(command, cli.json).await,
+            Command::Device(command) => device_command::run(command, cli.json).await,
+            Command::Inspect(command) => inspect::run(command, cli.json).await,
+            Command::Demo(DemoCommand::SmartHome) => demo::smart_home(cli.json).await,
+        }
+    })
+}

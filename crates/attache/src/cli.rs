@@ -1,0 +1,197 @@
+//! What a person types.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use onem2m::id::{AeId, CseId};
+
+/// Security for oneM2M deployments: registrar, credentials, devices.
+#[derive(Debug, Parser)]
+#[command(name = "attache", version, about, max_term_width = 100, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    /// Print facts as JSON, one object a line
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the registrar that a configuration file describes
+    Serve(ConfigArg),
+    /// Add, import, list and revoke credentials (the psk-lookup-table)
+    #[command(subcommand)]
+    Credential(CredentialCommand),
+    /// Act as a device: attach to a registrar and send requests
+    #[command(subcommand)]
+    Device(DeviceCommand),
+    /// Look into the store
+    #[command(subcommand)]
+    Inspect(InspectCommand),
+    /// Run a whole story on loopback, over real sockets
+    #[command(subcommand)]
+    Demo(DemoCommand),
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ConfigArg {
+    /// The configuration file
+    #[arg(long, short, value_name = "FILE", default_value = "attache.toml")]
+    pub(crate) config: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CredentialCommand {
+    /// Add one provisioned symmetric key
+    Add(CredentialAdd),
+    /// Import many from CSV: psk_identity,psk_hex,entity_id,kind[,not_after]
+    Import(CredentialImport),
+    /// List credentials, never their keys
+    List(CredentialList),
+    /// Withdraw a credential for good: its key is erased, its identity stays reserved
+    Revoke(CredentialName),
+}
+
+#[derive(Debug, Args)]
+#[group(id = "key", required = true, multiple = false, args = ["generate", "key_file", "key_stdin"])]
+pub(crate) struct CredentialAdd {
+    #[command(flatten)]
+    pub(crate) config: ConfigArg,
+    /// What the device sends as psk_identity: a KpsaID such as light1@home.example.org
+    #[arg(long, value_name = "KPSA-ID")]
+    pub(crate) psk_identity: String,
+    /// The AE that the key stands for, e.g. //example.org/mn-cse-123456/Clight1; without it the registrar
+    /// assigns an AE-ID at the first registration
+    #[arg(long, value_name = "AE-ID", conflicts_with = "cse_id")]
+    pub(crate) ae_id: Option<AeId>,
+    /// The CSE that the key stands for, e.g. //example.org/mn-cse-7
+    #[arg(long, value_name = "CSE-ID")]
+    pub(crate) cse_id: Option<CseId>,
+    /// Draw a new key of 32 octets
+    #[arg(long, requires = "device_file")]
+    pub(crate) generate: bool,
+    /// Read the key, in hexadecimal digits, from a file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key_file: Option<PathBuf>,
+    /// Read the key, in hexadecimal digits, from standard input
+    #[arg(long)]
+    pub(crate) key_stdin: bool,
+    /// Write a device file with the key and the registrar's address, readable by its owner alone
+    #[arg(long, value_name = "FILE")]
+    pub(crate) device_file: Option<PathBuf>,
+    /// The registrar's address in the device file [default: the first listener]
+    #[arg(long, value_name = "ADDRESS", requires = "device_file")]
+    pub(crate) registrar: Option<SocketAddr>,
+    /// Last moment of its use, UTC: YYYYMMDDThhmmss
+    #[arg(long, value_name = "TIME")]
+    pub(crate) not_after: Option<onem2m::time::Timestamp>,
+    /// Accept a key of 8 to 15 octets (for tests only)
+    #[arg(long)]
+    pub(crate) allow_short_key: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CredentialImport {
+    #[command(flatten)]
+    pub(crate) config: ConfigArg,
+    /// The CSV file
+    pub(crate) file: PathBuf,
+    /// Leave bad lines out instead of importing nothing
+    #[arg(long)]
+    pub(crate) skip_bad: bool,
+    /// Accept keys of 8 to 15 octets (for tests only)
+    #[arg(long)]
+    pub(crate) allow_short_key: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CredentialList {
+    #[command(flatten)]
+    pub(crate) config: ConfigArg,
+    /// Start behind this psk_identity
+    #[arg(long, value_name = "KPSA-ID")]
+    pub(crate) after: Option<String>,
+    /// How many at the most
+    #[arg(long, default_value_t = 100)]
+    pub(crate) limit: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CredentialName {
+    #[command(flatten)]
+    pub(crate) config: ConfigArg,
+    /// Its psk_identity
+    pub(crate) psk_identity: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum InspectCommand {
+    /// The registered AEs
+    Registrations(CredentialList),
+    /// The audit, newest first
+    Audit(InspectAudit),
+    /// A digest of all records but the audit: equal before and after whatever changed nothing
+    Digest(ConfigArg),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectAudit {
+    #[command(flatten)]
+    pub(crate) config: ConfigArg,
+    /// How many at the most
+    #[arg(long, default_value_t = 50)]
+    pub(crate) limit: u32,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeviceCommand {
+    /// Make a security association and register the device's <AE>, or find it registered
+    Attach(DeviceFile),
+    /// Send one request over a security association
+    Request(DeviceRequest),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeviceFile {
+    /// The device file (`attache credential add --device-file` writes one)
+    #[arg(long, short, value_name = "FILE", default_value = "device.toml")]
+    pub(crate) device: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Verb {
+    Create,
+    Retrieve,
+    Update,
+    Delete,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeviceRequest {
+    #[command(flatten)]
+    pub(crate) file: DeviceFile,
+    /// What to do
+    pub(crate) verb: Verb,
+    /// The resource, e.g. home_gateway/light_ae1
+    pub(crate) to: String,
+    /// Resource type of a CREATE, e.g. 2 for <AE>
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) ty: Option<u32>,
+    /// Content: JSON text, or @FILE
+    #[arg(long, value_name = "JSON")]
+    pub(crate) content: Option<String>,
+    /// Result content (rcn)
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) rcn: Option<u32>,
+    /// Originator to write into From instead of the device's own (a registrar refuses an identity that the
+    /// key does not stand for)
+    #[arg(long, value_name = "ID")]
+    pub(crate) from: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DemoCommand {
+    /// A home gateway, two lights, and the attacks on them
+    SmartHome,
+}

@@ -1,0 +1,73 @@
+use std::time::Duration;
+
+use identity::{CseType, Home};
+use onem2m::id::{CseId, ResourceName};
+use serde::{Deserialize, Deserializer, de::Error};
+
+/// `[cse]`: who the registrar is.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CseSection {
+    /// Absolute CSE-ID, e.g. `//example.org/mn-cse-123456`.
+    #[serde(deserialize_with = "parsed")]
+    pub(crate) id: CseId,
+    /// `in`, `mn` or `asn`.
+    #[serde(default = "mn")]
+    kind: CseKind,
+    /// resourceName of the `<CSEBase>`.
+    #[serde(deserialize_with = "parsed")]
+    pub(crate) base_name: ResourceName,
+    /// Release versions that it supports.
+    #[serde(default = "releases")]
+    releases: Vec<String>,
+    /// URIs under which registrees reach it. Default: one for each listener.
+    #[serde(default)]
+    pub(crate) points_of_access: Vec<String>,
+    /// Longest life of a registration that is not renewed, in days.
+    #[serde(default = "a_year")]
+    registration_days: u16,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum CseKind {
+    In,
+    Mn,
+    Asn,
+}
+
+const fn mn() -> CseKind {
+    CseKind::Mn
+}
+
+fn releases() -> Vec<String> {
+    vec!["2a".into(), "3".into()]
+}
+
+const fn a_year() -> u16 {
+    365
+}
+
+/// Reads a string into an identifier, so that a malformed one is reported with its line.
+pub(crate) fn parsed<'de, D: Deserializer<'de>, T: std::str::FromStr<Err: std::fmt::Display>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+}
+
+impl CseSection {
+    /// What the CSE needs to know.
+    pub(crate) fn settings(&self) -> cse::Settings {
+        let cse_type = match self.kind {
+            CseKind::In => CseType::In,
+            CseKind::Mn => CseType::Mn,
+            CseKind::Asn => CseType::Asn,
+        };
+        cse::Settings {
+            home: Home { cse: self.id.clone(), cse_type },
+            base_name: self.base_name.clone(),
+            releases: self.releases.clone(),
+            registration_lifetime: Duration::from_secs(u64::from(self.registration_days) * 86_400),
+        }
+    }
+}

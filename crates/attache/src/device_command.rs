@@ -1,0 +1,130 @@
+//! `attache device`: Entity A from the command line.
+
+use std::process::ExitCode;
+
+use device::{AeDescription, Attachment, DeviceError, Registered, Registrar};
+use onem2m::primitive::{Operation, Request, Response, ResultContent};
+use serde_json::{Value, json};
+
+use crate::{
+    cli::{DeviceCommand, DeviceRequest, Verb},
+    device_file::DeviceFile,
+    outcome::{Done, Failure, Fault, causes, say},
+};
+
+pub(crate) async fn run(command: DeviceCommand, json: bool) -> Done {
+    match command {
+        DeviceCommand::Attach(arguments) => attach(&DeviceFile::load(&arguments.device)?, json).await,
+        DeviceCommand::Request(arguments) => request(arguments, json).await,
+    }
+}
+
+async fn attach(file: &DeviceFile, json: bool) -> Done {
+    let mut attachment = open(file).await?;
+    let registered = attachment.register(&description(file)).await?;
+    if file.ae.stem.is_none() {
+        file.remember(&registered.ae)?;
+    }
+    let fact = json!({
+        "attached": registered.ae.to_string(),
+        "registrar": file.registrar.cse_id.to_string(),
+        "suite": attachment.suite(),
+        "registered_before": registered.already,
+        "representation": registered.representation,
+    });
+    say(json, &fact, line(file, &registered, attachment.suite()));
+    attachment.close().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn line(file: &DeviceFile, registered: &Registered, suite: &str) -> String {
+    let how = if registered.already { "attached again" } else { "attached and registered" };
+    format!("{how}: {} at {} over {suite}", registered.ae, file.registrar.cse_id)
+}
+
+fn description(file: &DeviceFile) -> AeDescription {
+    let mut description =
+        AeDescription::new(file.ae.stem.clone(), file.ae.name.clone(), file.ae.app_id.clone());
+    description.points_of_access.clone_from(&file.ae.points_of_access);
+    description.releases.clone_from(&file.ae.releases);
+    description
+}
+
+async fn open(file: &DeviceFile) -> Result<Attachment, Failure> {
+    let registrar = Registrar {
+        address: file.registrar.address.clone(),
+        cse: file.registrar.cse_id.clone(),
+        base_name: file.registrar.base_name.clone(),
+        server_name: file.registrar.server_name.clone(),
+    };
+    let mut attachment = Attachment::open(&registrar, file.psk_identity(), file.key()?).await?;
+    if let Some(stem) = &file.ae.stem {
+        attachment.speak_as(stem.clone());
+    }
+    Ok(attachment)
+}
+
+async fn request(arguments: DeviceRequest, json: bool) -> Done {
+    let file = DeviceFile::load(&arguments.file.device)?;
+    let content = content(arguments.content.as_deref())?;
+    let result_content = result_content(arguments.rcn)?;
+    let mut attachment = open(&file).await?;
+    let operation = match arguments.verb {
+        Verb::Create => Operation::Create,
+        Verb::Retrieve => Operation::Retrieve,
+        Verb::Update => Operation::Update,
+        Verb::Delete => Operation::Delete,
+    };
+    let mut request: Request = attachment.new_request(operation, arguments.to);
+    request.ty = arguments.ty;
+    request.pc = content;
+    request.rcn = result_content;
+    if let Some(from) = arguments.from {
+        request.fr = Some(from);
+    }
+    let response = attachment.request(&request).await?;
+    attachment.close().await;
+    answer(&response, json)
+}
+
+fn answer(response: &Response, json: bool) -> Done {
+    if !response.rsc.is_success() {
+        return Err(Failure::refused(response));
+    }
+    let fact = json!({ "rsc": response.rsc.code(), "content": response.pc });
+    let content = response.pc.as_ref().map(|content| format!("\n{content:#}")).unwrap_or_default();
+    say(json, &fact, format_args!("{}{content}", response.rsc));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn content(argument: Option<&str>) -> Result<Option<Value>, Failure> {
+    let Some(argument) = argument else { return Ok(None) };
+    let (text, place) = match argument.strip_prefix('@') {
+        Some(path) => {
+            let text = std::fs::read(path)
+                .map_err(|error| Failure::usage(format_args!("cannot read {path}: {error}")))?;
+            (text, path)
+        }
+        None => (argument.as_bytes().to_vec(), "--content"),
+    };
+    let value =
+        onem2m::json::parse(&text).map_err(|error| Failure::usage(format_args!("{place}: {error}")))?;
+    Ok(Some(value))
+}
+
+fn result_content(number: Option<u32>) -> Result<Option<ResultContent>, Failure> {
+    let Some(number) = number else { return Ok(None) };
+    let wanted = u16::try_from(number).ok().and_then(ResultContent::from_code);
+    wanted.map(Some).ok_or_else(|| Failure::usage(format_args!("--rcn {number}: expected 0 to 10")))
+}
+
+impl From<DeviceError> for Failure {
+    fn from(error: DeviceError) -> Self {
+        match error {
+            DeviceError::Refused(response) => Self::refused(&response),
+            refused if refused.alert().is_some() => Self::new(Fault::Refused, causes(&refused)),
+            unreached @ DeviceError::Transport(_) => Self::new(Fault::Unreachable, causes(&unreached)),
+            other => Self::new(Fault::Refused, causes(&other)),
+        }
+    }
+}

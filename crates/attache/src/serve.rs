@@ -1,0 +1,252 @@
+//! `attache serve`: the one function that builds the program, and its life.
+
+use std::{io::IsTerminal as _, net::SocketAddr, path::Path, process::ExitCode, sync::Arc, time::Duration};
+
+use identity::{Credential, Function, KeyRefusal, Peer, usable};
+use keys::{CredentialId, Kpsa, OsRng, PskIdentity};
+use net::{Handler, KeySource, Listener, ListenerConfig, Live, ServerNames};
+use onem2m::{
+    primitive::{Request, Response},
+    time::{Clock, SystemClock},
+};
+use serde_json::json;
+use store::{Change, ChangeKind, Changes, Credentials as _, Event, Store};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::{Config, LogFormat, LogSection},
+    outcome::{Done, Failure, causes, say},
+    stored,
+    witness::Journal,
+};
+
+/// How often registrations that have expired are looked for.
+const SWEEP: Duration = Duration::from_secs(10);
+/// Registrations removed at one sweep.
+const SWEPT: u32 = 1000;
+
+/// Runs the registrar that the file at `path` describes until it is told to stop.
+pub(crate) async fn run(path: &Path, json: bool) -> Done {
+    let config = Config::load(path)?;
+    log(&config.log);
+    let running = start(&config).await?;
+    for address in running.addresses() {
+        let fact = json!({ "listening": address.to_string(), "cse": config.cse.id.to_string() });
+        say(
+            json,
+            &fact,
+            format_args!("{} listens on {address} (TLS 1.2, provisioned keys, HTTP)", config.cse.id),
+        );
+    }
+    stop_signal().await?;
+    tracing::info!("stopping");
+    running.stop().await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A registrar that runs.
+pub(crate) struct Running {
+    addresses: Vec<SocketAddr>,
+    shutdown: CancellationToken,
+    listeners: Vec<JoinHandle<()>>,
+    scribe: JoinHandle<()>,
+    others: Vec<JoinHandle<()>>,
+    store: Store,
+}
+
+/// Puts the parts together, bottom to top, and starts them.
+pub(crate) async fn start(config: &Config) -> Result<Running, Failure> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let store = stored::open(config)?;
+    let live = Live::new();
+    // Before the first key is read, so that no change of a credential goes unheard.
+    let changes = store.subscribe()?;
+    let (journal, scribe) = Journal::new(Arc::clone(&clock));
+
+    let registrar = cse::Registrar::new(
+        config.cse.settings(),
+        store.clone(),
+        Arc::clone(&clock),
+        Arc::new(OsRng),
+        Arc::clone(&journal) as Arc<dyn cse::Witness>,
+    );
+    let registrar = Arc::new(Served(registrar));
+    let keys = Arc::new(StoredKeys { store: store.clone(), clock: Arc::clone(&clock) });
+
+    let mut bound = Vec::new();
+    for section in &config.listener {
+        let settings = ListenerConfig {
+            address: section.address,
+            suites: section.suites.clone(),
+            names: ServerNames::Any,
+            limits: config.limits.limits(),
+            live: live.clone(),
+            clock: Arc::clone(&clock),
+        };
+        let listener =
+            Listener::bind(settings, Arc::clone(&keys), Arc::clone(&registrar), Arc::clone(&journal))
+                .map_err(|error| Failure::usage(causes(&error)))?;
+        bound.push(listener);
+    }
+    let addresses: Vec<SocketAddr> = bound.iter().map(Listener::local_addr).collect();
+    registrar.0.publish(points_of_access(config, &addresses)).await?;
+
+    let shutdown = CancellationToken::new();
+    let listeners =
+        bound.into_iter().map(|listener| tokio::spawn(listener.serve(shutdown.clone()))).collect();
+    let others = vec![
+        tokio::spawn(follow(changes, store.clone(), live)),
+        tokio::spawn(sweep(Arc::clone(&registrar), shutdown.clone())),
+    ];
+    let scribe = tokio::spawn(scribe.write(store.clone()));
+    Ok(Running { addresses, shutdown, listeners, scribe, others, store })
+}
+
+impl Running {
+    /// Where it listens.
+    pub(crate) fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Stops: no new connections, requests in progress are finished, everything noted is written.
+    pub(crate) async fn stop(self) -> Result<(), Failure> {
+        self.shutdown.cancel();
+        for listener in self.listeners {
+            listener.await.map_err(Failure::internal)?;
+        }
+        for other in self.others {
+            other.abort();
+            // It was told to end; how it does is of no interest.
+            let _ = other.await;
+        }
+        // The listeners held the journal: with them gone the scribe writes what is left and ends.
+        self.scribe.await.map_err(Failure::internal)?;
+        let store = self.store;
+        tokio::task::spawn_blocking(move || store.close()).await.map_err(Failure::internal)
+    }
+}
+
+/// What `<CSEBase>` says where to reach it: as configured, else the listeners.
+fn points_of_access(config: &Config, addresses: &[SocketAddr]) -> Vec<String> {
+    if config.cse.points_of_access.is_empty() {
+        addresses.iter().map(|address| format!("https://{address}")).collect()
+    } else {
+        config.cse.points_of_access.clone()
+    }
+}
+
+/// Requests of authenticated peers go to the registrar.
+struct Served(cse::Registrar);
+
+impl Handler for Served {
+    async fn handle(&self, peer: &Arc<Peer>, request: Request) -> Response {
+        self.0.handle(peer, request).await
+    }
+}
+
+/// Keys for handshakes come from the store.
+struct StoredKeys {
+    store: Store,
+    clock: Arc<dyn Clock>,
+}
+
+impl KeySource for StoredKeys {
+    async fn key(&self, identity: PskIdentity) -> Result<(Credential, Kpsa), KeyRefusal> {
+        let record = match self.store.psk(Function::Cse, identity).await {
+            Ok(Some(record)) => record,
+            Ok(None) => return Err(KeyRefusal::Unknown),
+            Err(error) => {
+                tracing::error!(%error, "a key was not looked up");
+                return Err(KeyRefusal::Unavailable);
+            }
+        };
+        usable(&record.credential, Function::Cse, self.clock.now())?;
+        let key = record.key.ok_or(KeyRefusal::Revoked)?;
+        if key.is_short() {
+            tracing::warn!(credential = %record.credential.credential_id, "a key of under 16 octets is in use");
+        }
+        Ok((record.credential, key))
+    }
+}
+
+/// Ends the associations of credentials that were changed, by whichever process.
+async fn follow(mut changes: Changes, store: Store, live: Live) {
+    while let Some(event) = changes.recv().await {
+        match event {
+            Event::Change(Change { kind: ChangeKind::Credential, key, .. }) => {
+                if let Err(error) = credential_changed(&key, &store, &live).await {
+                    tracing::error!(key, error, "a change of a credential was not followed");
+                    close_all(&live);
+                }
+            }
+            Event::Change(_) => {}
+            Event::Lost => close_all(&live),
+        }
+    }
+}
+
+/// What the change means is seen from the credential as it is now: an association that proved an earlier
+/// version ends; the first assignment of an identity raises no version and ends nothing.
+async fn credential_changed(key: &str, store: &Store, live: &Live) -> Result<(), String> {
+    let id: CredentialId = key.parse().map_err(|error: keys::KeyError| error.to_string())?;
+    let sought = id.clone();
+    let credential =
+        store.read(move |records| records.credential_by_id(&sought)).await.map_err(|error| causes(&error))?;
+    let closed = match credential {
+        Some(credential) if usable(&credential, Function::Cse, SystemClock.now()).is_ok() => {
+            live.close_before(&id, credential.version)
+        }
+        _ => live.close(&id),
+    };
+    if closed > 0 {
+        tracing::info!(credential = %id, closed, "associations closed: the credential changed");
+    }
+    Ok(())
+}
+
+/// Changes were missed: whoever is connected proves again what it holds.
+fn close_all(live: &Live) {
+    tracing::warn!("changes of credentials were missed: all associations are closed");
+    for association in live.list() {
+        live.close(&association.credential_id);
+    }
+}
+
+/// Removes registrations that have expired.
+async fn sweep(registrar: Arc<Served>, shutdown: CancellationToken) {
+    let mut turn = tokio::time::interval(SWEEP);
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            _ = turn.tick() => match registrar.0.expire(SWEPT).await {
+                Ok(0) => {}
+                Ok(expired) => tracing::info!(expired, "registrations expired"),
+                Err(error) => tracing::error!(%error, "expired registrations were not removed"),
+            },
+        }
+    }
+}
+
+async fn stop_signal() -> Result<(), Failure> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::internal)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::internal)?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// Sends the log to standard error, as configured.
+fn log(section: &LogSection) {
+    let filter = tracing_subscriber::EnvFilter::builder().parse_lossy(&section.level);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match section.format {
+        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Json => log.json().init(),
+    }
+}

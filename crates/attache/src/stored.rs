@@ -1,0 +1,72 @@
+//! The store, opened as the configuration says.
+
+use std::sync::Arc;
+
+use keys::OsRng;
+use onem2m::time::{Clock, SystemClock};
+use store::{AuditRecord, KekSource, Options, Outcome, Store, StoreError};
+
+use crate::{
+    config::Config,
+    outcome::{Failure, Fault},
+};
+
+/// Opens the store, making it if there is none.
+pub(crate) fn open(config: &Config) -> Result<Store, Failure> {
+    open_with(config, Options::default())
+}
+
+/// Opens the store for a run that is not a server's.
+pub(crate) fn open_with(config: &Config, options: Options) -> Result<Store, Failure> {
+    let kek = match &config.store.kek_env {
+        Some(name) => KekSource::Env(name.clone()),
+        None => KekSource::File(config.kek_path()),
+    };
+    let store = Store::open(&config.store_path(), &kek, Arc::new(SystemClock), Arc::new(OsRng), options)?;
+    Ok(store)
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let fault = match &error {
+            StoreError::Open(_)
+            | StoreError::Kek(_)
+            | StoreError::Conflict(_)
+            | StoreError::Unacceptable(_)
+            | StoreError::Abandoned { .. }
+            | StoreError::Input { .. } => Fault::Usage,
+            StoreError::Busy { .. }
+            | StoreError::Closed
+            | StoreError::Panicked { .. }
+            | StoreError::Damaged(_)
+            | StoreError::Fault(_)
+            | StoreError::Random(_) => Fault::Internal,
+        };
+        Self::new(fault, error)
+    }
+}
+
+/// Who types: the account, for the audit.
+pub(crate) fn operator() -> String {
+    let account =
+        std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_else(|_| "?".into());
+    format!("operator {account}")
+}
+
+/// An audit line for something that the operator did from the command line.
+pub(crate) fn by_operator(
+    action: &str,
+    credential: &str,
+    entity: Option<String>,
+    detail: String,
+) -> AuditRecord {
+    AuditRecord {
+        at: SystemClock.now(),
+        action: action.to_owned(),
+        outcome: Outcome::Done,
+        credential_id: Some(credential.to_owned()),
+        entity,
+        source: Some(operator()),
+        detail,
+    }
+}

@@ -1,0 +1,44 @@
+//! From an address to the resource and back (TS-0001 §9.3.1, TS-0004 §6.8).
+
+use onem2m::time::Timestamp;
+use store::{Resource, Resources, StoreError};
+
+use crate::settings::Settings;
+
+/// resourceID of the `<CSEBase>`. AE-ID-Stems begin with S or C and cannot be equal to it.
+pub(crate) const BASE_ID: &str = "base";
+
+/// The resource that `segments` address below this CSE, unless it has expired. The first segment is the
+/// name of the `<CSEBase>`, `-`, or a resourceID; none at all means the `<CSEBase>`.
+pub(crate) fn resolve(
+    records: &impl Resources,
+    settings: &Settings,
+    segments: &[String],
+    now: Timestamp,
+) -> Result<Option<Resource>, StoreError> {
+    let (first, rest) = match segments.split_first() {
+        None => (BASE_ID, [].as_slice()),
+        Some((first, rest)) if first == "-" || first == settings.base_name.as_str() => (BASE_ID, rest),
+        Some((first, rest)) => (first.as_str(), rest),
+    };
+    let mut found = records.resource(first)?;
+    for name in rest {
+        let Some(parent) = found else { return Ok(None) };
+        found = records.child_by_name(&parent.ri, name)?;
+    }
+    Ok(found.filter(|resource| is_alive(resource, now)))
+}
+
+/// Whether `resource` has not expired.
+pub(crate) fn is_alive(resource: &Resource, now: Timestamp) -> bool {
+    resource.et.is_none_or(|expires| expires > now)
+}
+
+/// The structured address of `resource` relative to this CSE, e.g. `home_gateway/light_ae1`.
+pub(crate) fn address(settings: &Settings, resource: &Resource) -> String {
+    if resource.ri == BASE_ID {
+        settings.base_name.as_str().to_owned()
+    } else {
+        format!("{}/{}", settings.base_name, resource.rn)
+    }
+}

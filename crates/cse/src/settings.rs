@@ -1,0 +1,18 @@
+use std::time::Duration;
+
+use identity::Home;
+use onem2m::id::ResourceName;
+
+/// What the operator decides about a registrar CSE.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Its CSE-ID and kind.
+    pub home: Home,
+    /// resourceName of its `<CSEBase>`.
+    pub base_name: ResourceName,
+    /// Release versions that it supports (`srv`), e.g. `2a`, `3`.
+    pub releases: Vec<String>,
+    /// Longest life of a registration that is not renewed; also what a registration without
+    /// expirationTime gets.
+    pub registration_lifetime: Duration,
+}

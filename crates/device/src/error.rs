@@ -1,0 +1,35 @@
+use net::{Alert, AssociationError, NetError};
+use onem2m::{id::IdError, primitive::Response};
+use thiserror::Error;
+
+/// Why a device is not attached, or a request was not answered.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum DeviceError {
+    /// The registrar could not be reached, refused the handshake, or broke the rules.
+    #[error(transparent)]
+    Transport(#[from] NetError),
+    /// The registrar answered, but not with success.
+    #[error("the registrar answered {}", .0.rsc)]
+    Refused(Box<Response>),
+    /// The answer to a registration is not one.
+    #[error("the answer to the registration {0}")]
+    NoRegistration(&'static str),
+    /// The registrar assigned an AE-ID that is none.
+    #[error("the registrar assigned no AE-ID: {0}")]
+    AssignedId(#[from] IdError),
+}
+
+impl DeviceError {
+    /// The TLS alert with which the registrar refused the handshake, if it did.
+    #[must_use]
+    pub const fn alert(&self) -> Option<Alert> {
+        match self {
+            Self::Transport(NetError::Refused {
+                source: AssociationError::KeyRefused { alert } | AssociationError::PeerAlert { alert },
+                ..
+            }) => Some(*alert),
+            _ => None,
+        }
+    }
+}
