@@ -1,5 +1,7 @@
 use thiserror::Error;
 
+use crate::Usage;
+
 /// Why a key or a key identifier was not accepted. No variant carries key material; identifiers, which are
 /// not secret, are quoted with control characters escaped.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -28,6 +30,16 @@ pub enum KeyError {
         /// Octets in the refused key.
         octets: usize,
     },
+    /// A value whose length the standard fixes has another one.
+    #[error("{kind} of {octets} octets: expected {expected}")]
+    Length {
+        /// Name of the key or value, as the standard writes it.
+        kind: &'static str,
+        /// Octets in the refused value.
+        octets: usize,
+        /// The length that was expected, in words.
+        expected: &'static str,
+    },
     /// An identifier of a key or credential is malformed.
     #[error("{kind} \"{text}\": {expected}")]
     Identifier {
@@ -37,6 +49,28 @@ pub enum KeyError {
         text: String,
         /// What was expected, with its clause.
         expected: &'static str,
+    },
+    /// The number is no `m2m:suid`.
+    #[error("security usage identifier {code}: not defined (TS-0004 §6.3.4.2.39)")]
+    UnknownUsage {
+        /// The number.
+        code: u8,
+    },
+    /// The usage exists but is not one for this purpose.
+    #[error("security usage identifier {usage}: {expected}")]
+    Usage {
+        /// The usage.
+        usage: Usage,
+        /// What was expected, with its clause.
+        expected: &'static str,
+    },
+    /// A key does not have the identifier that goes with it.
+    #[error("key: does not belong to {kind} \"{claimed}\"")]
+    Mismatch {
+        /// Name of the kind of identifier, as the standard writes it.
+        kind: &'static str,
+        /// The identifier that was claimed, which the key does not have.
+        claimed: String,
     },
 }
 

@@ -6,6 +6,22 @@
 //! What this crate does not do: store keys (`store`), decide whom a key stands for (`identity`), or run a
 //! handshake (`association`).
 //!
+//! ```text
+//!  MEF handshake ── BootstrapExport ──> RelativeKeId ──> KeId
+//!                                       Ke ── usage_constrained(usage, target) ──> UsageKey: Km, Kpsa, …
+//!                                       Ke ── legacy_derivation() ──> Km, Kpsa
+//!  MAF handshake ── ConnectionExport ─> KcId ──> RelativeKeyId ──> KeyIdentifier
+//!                                       into_key(usage) ──> UsageKey: Kc, PairwiseEsprimKey, …
+//!  ESCertKE ─────── EsCertKeExport ───> PairwiseE2eKeyId, PairwiseE2eKey ──> PairwiseEsprimKey
+//!
+//!  Kpsa, SourceGeneratedValue ──> Ke2eMaster ──> Ke2eKeys
+//!  PairwiseEsprimKey + both rand objects ──> SessionEsprimKey ──> ContentEncryptionKey
+//!  Kpsa, Kc, Km, Kpm ──> Psk, the key of a handshake
+//! ```
+//!
+//! Numbers such as `TS-0003 §10.3.7` name clauses of the oneM2M specifications; "register A-nn" is the project's
+//! list of readings where a clause leaves octets open.
+//!
 //! ```
 //! use keys::{Kpsa, KpsaId, KeyLengthPolicy, Secret};
 //!
@@ -20,17 +36,32 @@
 
 mod credential_id;
 mod error;
-mod kpsa;
+mod exporter;
+mod hmac;
+mod id;
+mod key;
 mod psk_identity;
 mod rng;
 mod secret;
+mod usage;
 
 pub use credential_id::{CredentialId, CredentialKind};
 pub use error::KeyError;
-pub use kpsa::{
-    DraftKeyId, KeyLengthPolicy, Kpsa, KpsaId, MAX_KEY_OCTETS, MIN_KEY_OCTETS, MIN_SHORT_KEY_OCTETS, kca_id,
-    kcc_id,
+pub use exporter::{BootstrapExport, ConnectionExport, EsCertKeExport, ExporterLabel};
+pub use hmac::nfkc;
+pub use id::{
+    BTid, DraftKeyId, FetchCredentials, GbaIdentity, GbaKey, KcId, KeId, KeyIdentifier, KmId, KpmId, KpsaId,
+    PairwiseE2eKeyId, PublicKeyHash, PublicKeyIdentifier, RelativeKeId, RelativeKeyId, SymmetricKeyId,
+    kca_id, kcc_id,
+};
+pub use key::{
+    ContentEncryptionKey, EnrolmentTarget, EsdataEncryptionKey, EsdataSignatureKey, EsprimKeyGenAlgorithm,
+    EsprimProtocol, Kc, Ke, Ke2eAttAuth, Ke2eAttConf, Ke2eKeys, Ke2eMaster, Ke2eMsgAuth, Ke2eMsgConf,
+    KeyLengthPolicy, Km, Kpm, Kpsa, LegacyDerivation, MAX_KEY_OCTETS, MIN_KEY_OCTETS, MIN_SHORT_KEY_OCTETS,
+    OriginatorRandObject, PairwiseE2eKey, PairwiseEsprimKey, Psk, RandValue, ReceiverRandObject,
+    SessionEsprimKey, SourceGeneratedValue, UsageKey,
 };
 pub use psk_identity::{MAX_PSK_IDENTITY_OCTETS, PskIdentity};
 pub use rng::{OsRng, Rng, RngError, SeededRng};
 pub use secret::Secret;
+pub use usage::{Usage, UsageOrigin, UsageScope};

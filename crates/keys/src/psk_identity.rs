@@ -1,4 +1,4 @@
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use crate::KeyError;
 
@@ -28,6 +28,12 @@ impl PskIdentity {
         Ok(Self(text.into()))
     }
 
+    /// An identifier of a key, whose grammar keeps within what is accepted here.
+    pub(crate) fn of_identifier(text: &str) -> Self {
+        debug_assert!(Self::from_wire(text.as_bytes()).is_ok());
+        Self(text.into())
+    }
+
     /// The identity as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -43,10 +49,23 @@ impl std::str::FromStr for PskIdentity {
     }
 }
 
+/// The identity as it is, with control characters escaped: a peer chose it, and it goes to logs and terminals.
 impl fmt::Display for PskIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0.escape_debug())
+        printable(&self.0, f)
     }
+}
+
+/// Writes `text` with control characters and those that reorder text escaped. Everything else, quotes included,
+/// stays as it is, so that an ordinary identifier reads back as what it was.
+pub(crate) fn printable(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    text.chars().try_for_each(|c| match c {
+        '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+            write!(f, "{}", c.escape_unicode())
+        }
+        c if c.is_control() => write!(f, "{}", c.escape_default()),
+        c => f.write_char(c),
+    })
 }
 
 impl fmt::Debug for PskIdentity {
@@ -66,5 +85,12 @@ mod tests {
         for bad in [&b""[..], &[b'a'; 257], b"adm\0in", b"\xff\xfe"] {
             assert!(PskIdentity::from_wire(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn displays_what_a_terminal_may_see() {
+        let shown = |text: &str| text.parse::<PskIdentity>().unwrap().to_string();
+        assert_eq!(shown("größe's \"e\u{301}\"\\@x.org"), "größe's \"e\u{301}\"\\@x.org");
+        assert_eq!(shown("a\x1b[31m\n\u{9b}\u{202e}"), "a\\u{1b}[31m\\n\\u{9b}\\u{202e}");
     }
 }
