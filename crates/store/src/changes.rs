@@ -16,8 +16,6 @@ use tokio::sync::broadcast;
 
 use crate::{Options, StoreError, connection};
 
-/// How often a follower looks for other processes' commits. Our own wake it at once.
-const POLL: Duration = Duration::from_millis(100);
 /// Most announcements that one poll delivers.
 const BATCH: u32 = 1024;
 /// How many announcements a slow receiver may be behind before it is told that it lost some.
@@ -193,12 +191,12 @@ impl Nudge {
         self.woken.notify_all();
     }
 
-    /// Waits for a nudge or the next turn; false once stopped.
-    fn wait(&self) -> bool {
+    /// Waits for a nudge, or for the next turn after `poll`; false once stopped.
+    fn wait(&self, poll: Duration) -> bool {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let idle = |pending: &mut Pending| !pending.nudged && !pending.stopped;
         let (mut state, _) =
-            self.woken.wait_timeout_while(state, POLL, idle).unwrap_or_else(PoisonError::into_inner);
+            self.woken.wait_timeout_while(state, poll, idle).unwrap_or_else(PoisonError::into_inner);
         state.nudged = false;
         !state.stopped
     }
@@ -210,10 +208,15 @@ pub(crate) fn channel() -> broadcast::Sender<Event> {
 }
 
 /// The follower's thread.
-pub(crate) fn follow(mut follower: Follower, nudge: &Nudge, sender: &broadcast::WeakSender<Event>) {
+pub(crate) fn follow(
+    mut follower: Follower,
+    poll: Duration,
+    nudge: &Nudge,
+    sender: &broadcast::WeakSender<Event>,
+) {
     let mut failing = false;
     let mut waiting = VecDeque::new();
-    while nudge.wait() {
+    while nudge.wait(poll) {
         loop {
             match follower.poll_once() {
                 Ok(events) if events.is_empty() => break failing = false,

@@ -1,9 +1,9 @@
 //! Opening the database file: what may be opened, and how every connection is set up.
 
 use std::{
-    fs::File,
-    io::{ErrorKind, Read as _},
+    io::ErrorKind,
     path::Path,
+    sync::{Mutex, PoisonError},
 };
 
 use keys::Rng;
@@ -16,10 +16,8 @@ use crate::{
     seal::Sealer,
 };
 
-const MAGIC: &[u8; 16] = b"SQLite format 3\0";
-/// Offset of `user_version` and `application_id`, big-endian, in an SQLite file's header.
-const USER_VERSION_AT: usize = 60;
-const APPLICATION_ID_AT: usize = 68;
+/// No database is smaller; SQLite takes a shorter file for an empty one.
+const SMALLEST_PAGE: u64 = 512;
 const STORE_ID_OCTETS: usize = 16;
 
 /// Opens the store at `path`, which must be absolute, making or migrating it where needed.
@@ -31,11 +29,11 @@ pub(crate) fn open(
     rng: &dyn Rng,
     options: &Options,
 ) -> Result<(Connection, Sealer), StoreError> {
+    // A handle that makes the file and closes it would drop the locks of another one that is opening it.
+    static OPENING: Mutex<()> = Mutex::new(());
+    let _alone = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
     let fresh = inspect(path)? == Contents::None;
     let present = kek.read()?;
-    if present.is_none() && !fresh {
-        return Err(KekError::Missing { origin: kek.origin() }.into());
-    }
     if present.is_none() && matches!(kek, KekSource::Env(_)) {
         return Err(KekError::Missing { origin: kek.origin() }.into());
     }
@@ -105,12 +103,11 @@ enum Contents {
     Database,
 }
 
-/// Looks at the file without SQLite, which could already change it by opening.
+/// Looks at the file in a way that cannot change it.
 fn inspect(path: &Path) -> Result<Contents, OpenError> {
-    let folder = directory(path);
     let unreadable =
         |error: &std::io::Error| OpenError::Unreadable { path: path.to_owned(), reason: error.to_string() };
-    match folder.metadata() {
+    match directory(path).metadata() {
         Ok(found) if !found.is_dir() => return Err(OpenError::NoDirectory { path: path.to_owned() }),
         Ok(found) if found.permissions().readonly() => {
             return Err(OpenError::UnwritableDirectory { path: path.to_owned() });
@@ -121,39 +118,59 @@ fn inspect(path: &Path) -> Result<Contents, OpenError> {
         }
         Err(error) => return Err(unreadable(&error)),
     }
-    let mut file = match File::open(path) {
-        Ok(file) => file,
+    let facts = match path.metadata() {
+        Ok(facts) => facts,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Contents::None),
         Err(error) => return Err(unreadable(&error)),
     };
-    let facts = file.metadata().map_err(|error| unreadable(&error))?;
     if facts.permissions().readonly() {
         return Err(OpenError::ReadOnly { path: path.to_owned() });
     }
-    if !facts.is_file() {
-        return Err(OpenError::NotADatabase { path: path.to_owned() });
-    }
-    if facts.len() == 0 {
+    if facts.is_file() && facts.len() == 0 {
         return Ok(Contents::None);
     }
-    let mut header = Vec::with_capacity(100);
-    file.by_ref().take(100).read_to_end(&mut header).map_err(|error| unreadable(&error))?;
-    check_header(&header, path)?;
+    if !facts.is_file() || facts.len() < SMALLEST_PAGE {
+        return Err(OpenError::NotADatabase { path: path.to_owned() });
+    }
+    let mut journal = path.as_os_str().to_owned();
+    journal.push("-journal");
+    // A first start was interrupted: what the file says counts only once SQLite has undone it.
+    if !Path::new(&journal).exists() {
+        let (application_id, found) = peek(path)?;
+        judge(path, application_id, found)?;
+    }
     Ok(Contents::Database)
 }
 
-fn check_header(header: &[u8], path: &Path) -> Result<(), OpenError> {
-    let number = |at: usize| {
-        let octets = header.get(at..at + 4).and_then(|four| four.first_chunk());
-        octets.copied().map(i32::from_be_bytes)
-    };
-    let (Some(found), Some(application_id)) = (number(USER_VERSION_AT), number(APPLICATION_ID_AT)) else {
-        return Err(OpenError::NotADatabase { path: path.to_owned() });
-    };
-    if !header.starts_with(MAGIC) {
-        return Err(OpenError::NotADatabase { path: path.to_owned() });
+/// Application and schema version as the file has them, the log not considered.
+///
+/// Opened as immutable, nothing is locked, recovered or written. Reading the header with our own file handle
+/// would be simpler, but closing that drops every lock that this process holds on the file (POSIX), those of
+/// another open store included; SQLite takes care of that for its own handles.
+fn peek(path: &Path) -> Result<(i32, i32), OpenError> {
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let number = |connection: &Connection, name| connection.pragma_query_value(None, name, |row| row.get(0));
+    let found = Connection::open_with_flags(uri(path), flags).and_then(|connection| {
+        Ok((number(&connection, "application_id")?, number(&connection, "user_version")?))
+    });
+    found.map_err(|error| match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::NotADatabase) => OpenError::NotADatabase { path: path.to_owned() },
+        _ => OpenError::Unreadable { path: path.to_owned(), reason: error.to_string() },
+    })
+}
+
+fn uri(path: &Path) -> String {
+    let mut uri = "file:".to_owned();
+    for octet in path.as_os_str().as_encoded_bytes() {
+        match octet {
+            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => {
+                uri.push(char::from(*octet));
+            }
+            other => uri.push_str(&format!("%{other:02X}")),
+        }
     }
-    judge(path, application_id, found)
+    uri + "?immutable=1"
 }
 
 /// Whether a database with this application and version is one that we may open.
@@ -274,5 +291,35 @@ fn unlock(connection: &Connection, path: &Path, kek: &KekSource) -> Result<Seale
         Ok(sealer)
     } else {
         Err(KekError::Wrong { origin: kek.origin(), path: path.to_owned() }.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use keys::SeededRng;
+
+    use super::*;
+
+    /// What makes an answer durable and a foreign hand harmless must hold on every connection.
+    #[test]
+    fn every_connection_is_set_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        let options = Options::default();
+        let rng = SeededRng::new(1);
+        let (first, _) = open(&path, &KekSource::beside(&path), &rng, &options).unwrap();
+        for connection in [first, connect(&path, &options).unwrap()] {
+            let text =
+                |name| connection.pragma_query_value(None, name, |row| row.get::<_, String>(0)).unwrap();
+            let number =
+                |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
+            assert_eq!(text("journal_mode"), "wal");
+            assert_eq!(number("synchronous"), 2, "FULL");
+            assert_eq!(number("secure_delete"), 2, "FAST");
+            assert_eq!(number("trusted_schema"), 0);
+            assert_eq!(number("busy_timeout"), 5000);
+            assert_eq!(number("application_id"), i64::from(schema::APPLICATION_ID));
+            assert!(connection.db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE).unwrap());
+        }
     }
 }

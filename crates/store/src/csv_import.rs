@@ -250,6 +250,7 @@ mod tests {
     fn never_repeats_a_field() {
         let swapped = [
             format!("{KEY},a,,ae"),
+            format!("{},{KEY},,ae", KEY.repeat(9)),
             format!("a,{KEY}0,,ae"),
             format!("a,{KEY},{KEY},ae"),
             format!("a,{KEY},,{KEY}"),

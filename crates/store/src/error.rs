@@ -157,7 +157,7 @@ pub enum OpenError {
     },
 }
 
-/// What is wrong with the key-encryption key. `source` names the file or the environment variable.
+/// What is wrong with the key-encryption key. `origin` names the file or the environment variable.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum KekError {
     /// It is not there. A key is made only together with a new database, never for an existing one.

@@ -79,8 +79,10 @@ impl ReadThread {
 
     fn end(&self) {
         let ended = self.connection.prepare_cached("COMMIT").and_then(|mut end| end.execute([]));
-        if let Err(error) = ended
+        // What was only read can as well be rolled back; what stays open would spoil the next view.
+        if ended.is_err()
             && !self.connection.is_autocommit()
+            && let Err(error) = self.connection.execute_batch("ROLLBACK")
         {
             tracing::error!(%error, "cannot end a read");
         }

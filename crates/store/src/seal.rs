@@ -179,6 +179,17 @@ mod tests {
     }
 
     #[test]
+    fn no_two_cells_are_alike() {
+        let rng = SeededRng::new(1);
+        let sealer = sealer(1, 1);
+        let place = Place { table: "t", column: "c", key: &["k"] };
+        let (one, two) =
+            (sealer.seal(&place, b"key", &rng).unwrap(), sealer.seal(&place, b"key", &rng).unwrap());
+        assert_ne!(one[..NONCE_OCTETS], two[..NONCE_OCTETS]);
+        assert_ne!(one[NONCE_OCTETS..], two[NONCE_OCTETS..]);
+    }
+
+    #[test]
     fn every_altered_octet_and_every_cut_is_noticed() {
         let rng = SeededRng::new(1);
         let sealer = sealer(1, 1);

@@ -50,6 +50,8 @@ pub struct Options {
     pub writer_cache_kib: u32,
     /// How long to wait for another process that is writing.
     pub lock_timeout: Duration,
+    /// How often a subscription looks for what other processes commit; its own process's commits wake it.
+    pub poll_interval: Duration,
     /// How many announced changes are kept for followers of other processes.
     pub keep_changes: u32,
     /// Largest size of the database file in octets, the write-ahead log not counted; `None` for no limit.
@@ -70,6 +72,7 @@ impl Default for Options {
             reader_cache_kib: 8 * 1024,
             writer_cache_kib: 16 * 1024,
             lock_timeout: Duration::from_secs(5),
+            poll_interval: Duration::from_millis(100),
             keep_changes: 65_536,
             max_file_octets: None,
             on_commit: None,
@@ -286,7 +289,9 @@ impl Store {
         let sender = changes::channel();
         let receiver = sender.subscribe();
         let (nudge, thread_sender) = (Arc::clone(&self.inner.nudge), sender.downgrade());
-        self.inner.spawn_reader("store-follow", move || changes::follow(follower, &nudge, &thread_sender))?;
+        let poll = self.inner.options.poll_interval;
+        self.inner
+            .spawn_reader("store-follow", move || changes::follow(follower, poll, &nudge, &thread_sender))?;
         *announcements = Some(sender);
         Ok(Changes { receiver })
     }

@@ -207,17 +207,9 @@ impl Import<'_> {
     ) -> Result<ImportReport, StoreError> {
         let mut report = ImportReport::new();
         let mut staging = Staging::new(self.store.path(), self.store.options())?;
-        if self.stage(input, &mut staging, &mut report, progress)?.is_break() {
+        if self.examine(input, &mut staging, &mut report, progress).map_err(staging::named)?.is_break() {
             return Ok(report.ended(ImportEnd::Interrupted));
         }
-        let comparing = ImportProgress { stage: ImportStage::Comparing, done: 0, total: None };
-        if progress(comparing).is_break() {
-            return Ok(report.ended(ImportEnd::Interrupted));
-        }
-        let listed = self.options.listed_problems;
-        staging.find_duplicates(|line, problem| report.problem(listed, line, problem))?;
-        report.present =
-            staging.compare(self.options.function, |line, problem| report.problem(listed, line, problem))?;
         if self.options.check_only {
             return Ok(report.ended(ImportEnd::Checked));
         }
@@ -225,6 +217,28 @@ impl Import<'_> {
             return Ok(report.ended(ImportEnd::Refused));
         }
         self.write(&staging, report, progress)
+    }
+
+    /// Everything that can be said before anything is written.
+    fn examine(
+        &self,
+        input: impl BufRead,
+        staging: &mut Staging,
+        report: &mut ImportReport,
+        progress: &mut dyn FnMut(ImportProgress) -> Going,
+    ) -> Result<Going, StoreError> {
+        if self.stage(input, staging, report, progress)?.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+        let listed = self.options.listed_problems;
+        staging.find_duplicates(|line, problem| report.problem(listed, line, problem))?;
+        report.present =
+            staging.compare(self.options.function, |line, problem| report.problem(listed, line, problem))?;
+        Ok(progress(ImportProgress {
+            stage: ImportStage::Comparing,
+            done: report.lines,
+            total: Some(report.lines),
+        }))
     }
 
     /// The checking pass: reads each line, seals its key and stages it.

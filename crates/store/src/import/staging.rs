@@ -6,7 +6,8 @@ use rusqlite::{CachedStatement, Connection, Row};
 
 use super::{identity_taken, key_taken};
 use crate::{
-    Options, StoreError, connection, credentials::Staged, csv_import::LineProblem, seal::KEY_DIGEST_OCTETS,
+    Fault, Options, StoreError, connection, credentials::Staged, csv_import::LineProblem,
+    seal::KEY_DIGEST_OCTETS,
 };
 
 // Order of writing is that of the psk_identity, so that the tree grows at its end; `excluded` holds what is
@@ -191,6 +192,17 @@ impl Adding<'_> {
         self.connection.execute_batch(INDEXES)?;
         self.connection.execute_batch("COMMIT")?;
         Ok(())
+    }
+}
+
+/// Says that it is the temporary database that failed: it lies in another directory than the store.
+pub(super) fn named(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Fault(fault) => {
+            let message = format!("temporary database of the import, see SQLITE_TMPDIR: {}", fault.message);
+            Fault { message, ..fault }.into()
+        }
+        other => other,
     }
 }
 
