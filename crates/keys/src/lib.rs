@@ -13,6 +13,7 @@
 //!  MAF handshake ── ConnectionExport ─> KcId ──> RelativeKeyId ──> KeyIdentifier
 //!                                       into_key(usage) ──> UsageKey: Kc, PairwiseEsprimKey, …
 //!  ESCertKE ─────── EsCertKeExport ───> PairwiseE2eKeyId, PairwiseE2eKey ──> PairwiseEsprimKey
+//!  association ──── KeyGeneration ────> Kpsa with its DraftKeyId
 //!
 //!  Kpsa, SourceGeneratedValue ──> Ke2eMaster ──> Ke2eKeys
 //!  PairwiseEsprimKey + both rand objects ──> SessionEsprimKey ──> ContentEncryptionKey
@@ -40,6 +41,7 @@ mod exporter;
 mod hmac;
 mod id;
 mod key;
+mod key_generation;
 mod psk_identity;
 mod rng;
 mod secret;
@@ -61,6 +63,7 @@ pub use key::{
     OriginatorRandObject, PairwiseE2eKey, PairwiseEsprimKey, Psk, RandValue, ReceiverRandObject,
     SessionEsprimKey, SourceGeneratedValue, UsageKey,
 };
+pub use key_generation::{DraftKeyKind, GeneratedKey, KeyGeneration, Nonce};
 pub use psk_identity::{MAX_PSK_IDENTITY_OCTETS, PskIdentity};
 pub use rng::{OsRng, Rng, RngError, SeededRng};
 pub use secret::Secret;

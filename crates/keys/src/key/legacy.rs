@@ -40,3 +40,20 @@ impl<'ke> LegacyDerivation<'ke> {
         Ok(Kpsa::derived(key))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Secret;
+
+    #[test]
+    fn an_identifier_that_could_be_written_differently_is_refused() {
+        let ke = Ke::new(Secret::new(vec![7; 32])).unwrap();
+        let kpsa = |text: &str| ke.legacy_derivation().kpsa(&EntityId::Cse(text.parse().unwrap()));
+        assert!(kpsa("//sp.example.com/mn-cse").is_ok());
+        assert_eq!(
+            kpsa("//sp.example.com/mn~cse").unwrap_err().to_string(),
+            "CSE-ID \"//sp.example.com/mn~cse\": expected the grammar of TS-0004 §6.2.3 where keys are derived"
+        );
+    }
+}
