@@ -1,1 +1,8 @@
-//! Sockets, listeners and dialers: joins association and binding, hands peer and request to a handler.
+//! Sockets and dialers: joins association and binding.
+//!
+//! A device uses [`Dialer`] and [`HttpConnection`].
+
+mod client;
+mod stream;
+
+pub use client::{DialLimits, Dialer, HttpConnection, NetError};

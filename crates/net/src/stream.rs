@@ -1,0 +1,233 @@
+//! An association joined with its TCP connection.
+
+use std::{
+    future::{Future, poll_fn},
+    io,
+    mem::MaybeUninit,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use association::{Association, Error, KeyAnswer, Progress, ReadOutcome};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    time::{Sleep, sleep},
+};
+
+/// Octets that one read of the socket may bring; they pass through the stack.
+const CHUNK: usize = 8192;
+/// Octets that are read and dropped from a connection that is refused, so that closing it does not reset it.
+const MAX_DRAINED: usize = 1 << 20;
+
+/// One TLS association over one TCP connection: plaintext on this side.
+pub(crate) struct TlsStream {
+    tcp: TcpStream,
+    association: Association,
+    send_deadline: Duration,
+    /// Reading has failed; hyper does not tell an idle connection's failure from its end.
+    broken: bool,
+    /// Runs while the peer does not receive.
+    stalled: Option<Pin<Box<Sleep>>>,
+}
+
+impl TlsStream {
+    pub(crate) const fn new(tcp: TcpStream, association: Association, send_deadline: Duration) -> Self {
+        Self { tcp, association, send_deadline, broken: false, stalled: None }
+    }
+
+    /// Goes on with the handshake until it needs a key or is done, and sends what it has to say, an alert at
+    /// its end included.
+    pub(crate) async fn handshake(&mut self) -> Result<Progress, HandshakeFailure> {
+        loop {
+            match self.association.step() {
+                Ok(Progress::WantsInput) => {
+                    self.send().await?;
+                    self.receive().await?;
+                }
+                Ok(progress) => {
+                    self.send().await?;
+                    return Ok(progress);
+                }
+                Err(error) => {
+                    // The peer may be gone; that is then the lesser news.
+                    let _ = self.send().await;
+                    return Err(HandshakeFailure::Association(error));
+                }
+            }
+        }
+    }
+
+    pub(crate) fn answer_key(&mut self, answer: KeyAnswer) {
+        self.association.answer_key(answer);
+    }
+
+    /// Whether what was read last was an error rather than an orderly end.
+    pub(crate) const fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// Sends all that is encrypted.
+    pub(crate) async fn send(&mut self) -> io::Result<()> {
+        poll_fn(|context| self.poll_send(context)).await
+    }
+
+    /// Waits for octets of the peer, or its end, and takes them.
+    pub(crate) async fn receive(&mut self) -> io::Result<()> {
+        poll_fn(|context| self.poll_receive(context)).await
+    }
+
+    /// Says `close_notify` and ends the sending half.
+    pub(crate) async fn close(&mut self) -> io::Result<()> {
+        poll_fn(|context| Pin::new(&mut *self).poll_shutdown(context)).await
+    }
+
+    /// Drops what has arrived, without waiting: a socket that is closed with unread octets resets the
+    /// connection, and the peer might lose the alert that was sent to it.
+    pub(crate) fn drain_arrived(&mut self) {
+        let mut scrap = [0; CHUNK];
+        for _ in 0..MAX_DRAINED / CHUNK {
+            match self.tcp.try_read(&mut scrap) {
+                Ok(octets) if octets > 0 => {}
+                _ => return,
+            }
+        }
+    }
+
+    /// Drops what still arrives until the peer closes too, within bounds. For a peer in mid-sentence.
+    pub(crate) async fn drain(&mut self, deadline: Duration) {
+        let until_end = async {
+            for _ in 0..MAX_DRAINED / CHUNK {
+                if self.tcp.readable().await.is_err() {
+                    return;
+                }
+                let mut scrap = [0; CHUNK];
+                match self.tcp.try_read(&mut scrap) {
+                    Ok(0) => return,
+                    Ok(_) => {}
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(_) => return,
+                }
+            }
+        };
+        // The deadline is as good an end as any.
+        let _ = tokio::time::timeout(deadline, until_end).await;
+    }
+
+    fn poll_plaintext(&mut self, context: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        loop {
+            match self.association.read(out.initialize_unfilled()).map_err(into_io)? {
+                ReadOutcome::Data(octets) => {
+                    out.advance(octets);
+                    return Poll::Ready(Ok(()));
+                }
+                ReadOutcome::Closed => return Poll::Ready(Ok(())),
+                ReadOutcome::WantsInput => {
+                    // Reading may have made TLS say something; it need not be gone to go on reading.
+                    if let Poll::Ready(Err(error)) = self.poll_send(context) {
+                        return Poll::Ready(Err(error));
+                    }
+                    ready!(self.poll_receive(context))?;
+                }
+            }
+        }
+    }
+
+    fn poll_send(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.association.output().is_empty() {
+            match Pin::new(&mut self.tcp).poll_write(context, self.association.output()) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(sent)) => {
+                    self.association.consume_output(sent);
+                    self.stalled = None;
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return self.poll_stalled(context),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_stalled(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let deadline = self.send_deadline;
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(deadline)));
+        ready!(stalled.as_mut().poll(context));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let room = self.association.room().min(CHUNK);
+        if room == 0 {
+            // Nobody waits for input where none can be taken, and a read of no octets would look like the end.
+            return Poll::Ready(Err(io::ErrorKind::InvalidInput.into()));
+        }
+        let mut space = [MaybeUninit::<u8>::uninit(); CHUNK];
+        let mut buffer = ReadBuf::uninit(space.get_mut(..room).unwrap_or_default());
+        ready!(Pin::new(&mut self.tcp).poll_read(context, &mut buffer))?;
+        if buffer.filled().is_empty() {
+            self.association.feed_end();
+        } else {
+            self.association.feed(buffer.filled());
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncRead for TlsStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let read = ready!(this.poll_plaintext(context, out));
+        this.broken |= read.is_err();
+        Poll::Ready(read)
+    }
+}
+
+impl AsyncWrite for TlsStream {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        loop {
+            let taken = this.association.write(octets).map_err(into_io)?;
+            if taken > 0 || octets.is_empty() {
+                return Poll::Ready(Ok(taken));
+            }
+            ready!(this.poll_send(context))?;
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().poll_send(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        this.association.close();
+        ready!(this.poll_send(context))?;
+        Pin::new(&mut this.tcp).poll_shutdown(context)
+    }
+}
+
+/// Why a handshake did not get to its end.
+#[derive(Debug)]
+pub(crate) enum HandshakeFailure {
+    Association(Error),
+    Network(io::Error),
+}
+
+impl From<io::Error> for HandshakeFailure {
+    fn from(error: io::Error) -> Self {
+        Self::Network(error)
+    }
+}
+
+fn into_io(error: Error) -> io::Error {
+    let kind = match error {
+        Error::Truncated | Error::ClosedInHandshake => io::ErrorKind::UnexpectedEof,
+        _ => io::ErrorKind::InvalidData,
+    };
+    io::Error::new(kind, error)
+}
