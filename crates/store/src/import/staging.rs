@@ -10,6 +10,9 @@ use crate::{
     seal::KEY_DIGEST_OCTETS,
 };
 
+/// Enough to sort a million rows in a few runs.
+const MOST_CACHE_KIB: u32 = 64 * 1024;
+
 // Order of writing is that of the psk_identity, so that the tree grows at its end; `excluded` holds what is
 // not to be written.
 const TABLES: &str = "
@@ -45,7 +48,8 @@ impl Staging {
         connection::keep_pages(&connection, options.reader_cache_kib)?;
         // It is thrown away in any case.
         connection.pragma_update_and_check(Some("temp"), "journal_mode", "OFF", |_| Ok(()))?;
-        connection.pragma_update(Some("temp"), "cache_size", -i64::from(options.writer_cache_kib))?;
+        let cache = options.writer_cache_kib.min(MOST_CACHE_KIB);
+        connection.pragma_update(Some("temp"), "cache_size", -i64::from(cache))?;
         connection.execute_batch(TABLES)?;
         Ok(Self { connection })
     }
