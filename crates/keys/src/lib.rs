@@ -42,12 +42,16 @@ mod hmac;
 mod id;
 mod key;
 mod key_generation;
+pub mod pattern;
 mod psk_identity;
 mod rng;
 mod secret;
 mod usage;
 
-pub use credential_id::{CredentialId, CredentialKind};
+pub use credential_id::{
+    CertificateFlavour, CertificateName, CertificateUse, CredentialId, CredentialKind, EsdataKeyUse,
+    HardwareId,
+};
 pub use error::KeyError;
 pub use exporter::{BootstrapExport, ConnectionExport, EsCertKeExport, ExporterLabel};
 pub use hmac::nfkc;
