@@ -36,6 +36,7 @@
 //! ```
 
 mod credential_id;
+mod dispatch;
 mod error;
 mod exporter;
 mod hmac;
@@ -52,6 +53,7 @@ pub use credential_id::{
     CertificateFlavour, CertificateName, CertificateUse, CredentialId, CredentialKind, EsdataKeyUse,
     HardwareId,
 };
+pub use dispatch::{LocalKeyName, MefKeyName, PskSource, TrustFunctions, psk_source};
 pub use error::KeyError;
 pub use exporter::{BootstrapExport, ConnectionExport, EsCertKeExport, ExporterLabel};
 pub use hmac::nfkc;
