@@ -16,7 +16,7 @@ fn registration(device: &Device) -> String {
     );
     format!(
         "POST /~/mn-cse-123456/home_gateway HTTP/1.1\r\nHost: gw\r\nX-M2M-Origin: {}\r\nX-M2M-RI: 1\r\n\
-         X-M2M-RVI: 3\r\nContent-Type: application/json;ty=2\r\nContent-Length: {}\r\n\r\n{content}",
+         X-M2M-RVI: 3\r\nContent-Type: application/json;ty=2\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{content}",
         device.stem,
         content.len()
     )
@@ -60,9 +60,8 @@ fn openssl_registers_an_ae() {
         client.send(registration(&device).as_bytes());
         let rsc = client.wait_for_line("the status of the registration", status);
         assert_eq!(rsc, "2001");
-        client.wait_for_line("the representation", |line| {
-            line.contains(&format!("\"aei\":\"{}\"", device.stem)).then_some(())
-        });
+        let said = client.finish().success().stdout;
+        assert!(said.contains(&format!("\"aei\":\"{}\"", device.stem)), "{said}");
     }
 }
 
@@ -89,7 +88,7 @@ fn every_wrong_key_ends_in_the_same_alert() {
     let world = World::start();
     let (good, revoked) = (Device::numbered(1), Device::numbered(2));
     world.import(&[good.clone(), revoked.clone()]);
-    world.run(&["credential", "revoke", &revoked.psk_identity]).success();
+    drop(world.run(&["credential", "revoke", &revoked.psk_identity]).success());
     for suite in ["PSK-AES128-CBC-SHA256", "ECDHE-PSK-CHACHA20-POLY1305"] {
         let alerts: Vec<String> = [
             ("nobody@home.example.org", good.key_hex.as_str()),
@@ -113,4 +112,38 @@ fn every_wrong_key_ends_in_the_same_alert() {
     let mut client = openssl(&world, &good.psk_identity, &good.key_hex, "PSK-AES128-CBC-SHA256");
     client.send(registration(&good).as_bytes());
     assert_eq!(client.wait_for_line("the status of the registration", status), "2001");
+}
+
+/// What is malformed on the wire is answered with the status that names it, and changes nothing.
+#[test]
+fn malformed_requests_are_named() {
+    let world = World::start();
+    let device = Device::numbered(1);
+    world.import(std::slice::from_ref(&device));
+    let before = world.digest();
+    let good = registration(&device);
+    let cases = [
+        (good.replace("\"rr\":false", "\"rr\":fals0"), "4000", "line 1"),
+        (good.replace("\"rr\":false", "\"rn\":\"twic\""), "4000", "rn"),
+        (good.replace("X-M2M-RI: 1", "X-M2M-RX: 1"), "4000", "X-M2M-RI"),
+        (good.replace("X-M2M-RI: 1\r\n", "X-M2M-RI: 1\r\nX-M2M-Origin: Clight2\r\n"), "4000", "X-M2M-Origin"),
+        (good.replace("X-M2M-Origin: Clight1", "X-M2M-Origin: light 1"), "4000", "From"),
+        (good.replace("ty=2", "ty=two"), "4000", "ty"),
+        (good.replace("application/json", "application/yaml"), "4015", "must be application/json"),
+        (good.replace("X-M2M-RVI: 3", "X-M2M-RVI: 9"), "4001", "2a, 3"),
+        (good.replace("POST /~/mn-cse-123456/home_gateway", "POST /~/mn-cse-123456/../x"), "4000", ".."),
+        (good.replace("POST /", "BREW /"), "4005", "method"),
+    ];
+    for (request, expected, word) in cases {
+        let mut client = openssl(&world, &device.psk_identity, &device.key_hex, "PSK-AES128-CBC-SHA256");
+        client.send(request.as_bytes());
+        let said = client.finish().stdout;
+        let rsc = said.lines().find_map(status);
+        assert_eq!(rsc.as_deref(), Some(expected), "{request}\n{said}");
+        assert!(
+            said.contains("m2m:dbg") && said.contains(word),
+            "{word:?} is not in the answer to\n{request}\n{said}"
+        );
+    }
+    assert_eq!(world.digest(), before);
 }

@@ -15,25 +15,25 @@ use tempfile::TempDir;
 use testkit::{Finished, Process};
 
 /// The registrar's CSE-ID in all tests.
-pub const CSE: &str = "//example.org/mn-cse-123456";
+pub(crate) const CSE: &str = "//example.org/mn-cse-123456";
 
 /// A folder with a configuration, and the registrar that runs from it.
-pub struct World {
-    pub folder: TempDir,
+pub(crate) struct World {
+    pub(crate) folder: TempDir,
     server: Option<Process>,
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 /// A device as the tests know it.
 #[derive(Debug, Clone)]
-pub struct Device {
-    pub psk_identity: String,
-    pub stem: String,
-    pub key_hex: String,
+pub(crate) struct Device {
+    pub(crate) psk_identity: String,
+    pub(crate) stem: String,
+    pub(crate) key_hex: String,
 }
 
 impl Device {
-    pub fn numbered(number: usize) -> Self {
+    pub(crate) fn numbered(number: usize) -> Self {
         Self {
             psk_identity: format!("light{number}@home.example.org"),
             stem: format!("Clight{number}"),
@@ -41,26 +41,26 @@ impl Device {
         }
     }
 
-    pub fn ae_id(&self) -> String {
+    pub(crate) fn ae_id(&self) -> String {
         format!("{CSE}/{}", self.stem)
     }
 
-    pub fn key(&self) -> Kpsa {
+    pub(crate) fn key(&self) -> Kpsa {
         Kpsa::new(Secret::from_hex(&self.key_hex).unwrap(), KeyLengthPolicy::Strict).unwrap()
     }
 
-    pub fn identity(&self) -> PskIdentity {
+    pub(crate) fn identity(&self) -> PskIdentity {
         self.psk_identity.parse().unwrap()
     }
 
-    pub fn description(&self) -> AeDescription {
+    pub(crate) fn description(&self) -> AeDescription {
         let name = format!("ae_{}", self.stem);
         AeDescription::new(Some(self.stem.parse().unwrap()), name.parse().unwrap(), "Nlight.example")
     }
 }
 
 /// Runs `attache` with `arguments`, in `folder`.
-pub fn attache(folder: &Path, arguments: &[&str]) -> Finished {
+pub(crate) fn attache(folder: &Path, arguments: &[&str]) -> Finished {
     let mut command = Command::new(env!("CARGO_BIN_EXE_attache"));
     command.args(arguments).current_dir(folder);
     Process::run(command)
@@ -68,7 +68,7 @@ pub fn attache(folder: &Path, arguments: &[&str]) -> Finished {
 
 impl World {
     /// A folder whose registrar is not running yet. `more` is appended to the configuration.
-    pub fn prepared(more: &str) -> Self {
+    pub(crate) fn prepared(more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let configuration = format!(
             "[store]\npath = \"attache.db\"\n\n[cse]\nid = \"{CSE}\"\nbase_name = \"home_gateway\"\n\n\
@@ -79,18 +79,18 @@ impl World {
     }
 
     /// A running registrar.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let mut world = Self::prepared("");
         world.serve();
         world
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// Starts the registrar and waits until it says where it listens.
-    pub fn serve(&mut self) {
+    pub(crate) fn serve(&mut self) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_attache"));
         command.args(["serve", "--json"]).current_dir(self.folder.path());
         let server = Process::spawn(command);
@@ -101,43 +101,43 @@ impl World {
     }
 
     /// Ends the registrar with SIGKILL.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.server.take().unwrap().kill();
     }
 
     /// Ends the registrar with SIGTERM and gives what it said.
-    pub fn stop(&mut self) -> Finished {
+    pub(crate) fn stop(&mut self) -> Finished {
         let server = self.server.take().unwrap();
         server.terminate();
         server.finish()
     }
 
-    pub fn server_id(&self) -> u32 {
+    pub(crate) fn server_id(&self) -> u32 {
         self.server.as_ref().unwrap().id()
     }
 
-    pub fn run(&self, arguments: &[&str]) -> Finished {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Finished {
         attache(self.folder.path(), arguments)
     }
 
     /// Adds the devices by `credential import`.
-    pub fn import(&self, devices: &[Device]) {
+    pub(crate) fn import(&self, devices: &[Device]) {
         let rows: String = devices
             .iter()
             .map(|device| format!("{},{},{},ae\n", device.psk_identity, device.key_hex, device.ae_id()))
             .collect();
         fs::write(self.path("devices.csv"), format!("psk_identity,psk_hex,entity_id,kind\n{rows}")).unwrap();
-        self.run(&["credential", "import", "devices.csv"]).success();
+        drop(self.run(&["credential", "import", "devices.csv"]).success());
     }
 
     /// The digest of every record but the audit, as the operator sees it.
-    pub fn digest(&self) -> String {
+    pub(crate) fn digest(&self) -> String {
         let finished = self.run(&["--json", "inspect", "digest"]).success();
         let fact: Value = serde_json::from_str(&finished.stdout).unwrap();
         fact["digest"].as_str().unwrap().to_owned()
     }
 
-    pub fn registrar(&self) -> Registrar {
+    pub(crate) fn registrar(&self) -> Registrar {
         Registrar {
             address: self.address.to_string(),
             cse: CSE.parse().unwrap(),
@@ -147,7 +147,7 @@ impl World {
     }
 
     /// Attaches `device` as its maker would.
-    pub async fn attach(&self, device: &Device) -> Attachment {
+    pub(crate) async fn attach(&self, device: &Device) -> Attachment {
         Attachment::open(&self.registrar(), &device.identity(), device.key()).await.unwrap()
     }
 }
