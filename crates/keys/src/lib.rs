@@ -43,6 +43,8 @@ mod hmac;
 mod id;
 mod key;
 mod key_generation;
+#[cfg(doctest)]
+mod misuse;
 pub mod pattern;
 mod psk_identity;
 mod rng;
