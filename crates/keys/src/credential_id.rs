@@ -155,8 +155,8 @@ impl CertificateFlavour {
     }
 }
 
-/// Globally unique hardware instance identifier of a device certificate, such as a dotted OID: 1 to 253 octets
-/// of the characters of a URI (TS-0003 §10.1.1.4, §12.2).
+/// Globally unique hardware instance identifier of a device certificate, such as a dotted OID: 1 to 253
+/// octets of the characters of a URI (TS-0003 §10.1.1.4, §12.2).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct HardwareId(Box<str>);
 
@@ -265,8 +265,8 @@ impl CredentialId {
         Self::new(CredentialKind::MafKey, id)
     }
 
-    /// The Credential-ID of a symmetric key used in a security association: `12-<psk_identity>`
-    /// (TS-0003 §10.4, type 12). The identity is a KpsaID, a Key Identifier, a `KeID`, a B-TID, or the hexadecimal
+    /// The Credential-ID of a symmetric key used in a security association: `12-<psk_identity>` (TS-0003
+    /// §10.4, type 12). The identity is a KpsaID, a Key Identifier, a `KeID`, a B-TID, or the hexadecimal
     /// `Kcc_ID` or `Kca_ID` of the drafts.
     #[must_use]
     pub fn saef_key(identity: &PskIdentity) -> Self {
@@ -290,8 +290,8 @@ impl CredentialId {
         Self::new(kind, id)
     }
 
-    /// `30-` to `34-`, `41-` to `45-`, `51-` to `55-<name>`: a raw public key or certificate. The name decides the
-    /// flavour.
+    /// `30-` to `34-`, `41-` to `45-`, `51-` to `55-<name>`: a raw public key or certificate. The name
+    /// decides the flavour.
     #[must_use]
     pub fn certificate(used_for: CertificateUse, name: &CertificateName) -> Self {
         Self::new(CredentialKind::of_certificate(used_for, name.flavour()), name)

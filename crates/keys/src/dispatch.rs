@@ -47,8 +47,8 @@ pub enum LocalKeyName {
 pub struct MefKeyName {
     /// To be retrieved as a registered key first.
     pub key_identifier: KeyIdentifier,
-    /// If the MEF knows no such key: to be fetched with fetchCredentials under this `KeID` (register A-46). Absent
-    /// when the identifier cannot be a `KeID`.
+    /// If the MEF knows no such key: to be fetched with fetchCredentials under this `KeID` (register A-46).
+    /// Absent when the identifier cannot be a `KeID`.
     pub ke_id: Option<KeId>,
 }
 
@@ -62,8 +62,9 @@ impl LocalKeyName {
 }
 
 impl PskIdentity {
-    /// The form under which a local key is stored and looked up, and which its Credential-ID holds: a `Kcc_ID` or
-    /// `Kca_ID` in upper case, since peers may write it in either (register A-03); anything else as it is.
+    /// The form under which a local key is stored and looked up, and which its Credential-ID holds: a
+    /// `Kcc_ID` or `Kca_ID` in upper case, since peers may write it in either (register A-03); anything else
+    /// as it is.
     #[must_use]
     pub fn lookup_form(&self) -> Self {
         match LocalKeyName::of(self) {
@@ -74,8 +75,8 @@ impl PskIdentity {
 }
 
 /// Where a server finds the key for `identity`: the local table or cache if `held_locally`, else the trust
-/// function that the domain in the identity names. The order is that of TS-0003 §8.3.2.1 step c: what is held is
-/// never asked for again. A `Kcc_ID` or `Kca_ID` names no function and is local or unknown.
+/// function that the domain in the identity names. The order is that of TS-0003 §8.3.2.1 step c: what is held
+/// is never asked for again. A `Kcc_ID` or `Kca_ID` names no function and is local or unknown.
 #[must_use]
 pub fn psk_source(identity: &PskIdentity, held_locally: bool, functions: &TrustFunctions) -> PskSource {
     if held_locally {

@@ -3,8 +3,8 @@ use crate::{KcId, Ke, KeyError, PairwiseE2eKey, PairwiseE2eKeyId, RelativeKeId, 
 /// A label under which keys are exported from a TLS or DTLS session (RFC 5705). One value per session and
 /// label: a second export gives the same octets.
 ///
-/// Export on a full handshake only, and only with `extended_master_secret` (RFC 7627): without it a party in the
-/// middle could bring two sessions to the same secrets (register A-01).
+/// Export on a full handshake only, and only with `extended_master_secret` (RFC 7627): without it a party in
+/// the middle could bring two sessions to the same secrets (register A-01).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ExporterLabel {
     /// For Ke, between enrolee and MEF (TS-0003 §10.3.1).
@@ -91,7 +91,8 @@ impl BootstrapExport {
     }
 }
 
-/// What [`ExporterLabel::Connection`] gives to the two ends of a key registration (TS-0003 §10.3.1, §8.8.2.7).
+/// What [`ExporterLabel::Connection`] gives to the two ends of a key registration (TS-0003 §10.3.1,
+/// §8.8.2.7).
 #[derive(Debug)]
 pub struct ConnectionExport {
     kc_id: KcId,

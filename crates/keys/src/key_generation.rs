@@ -105,8 +105,8 @@ impl DraftKeyKind {
 /// One run of keyGeneration: two entities that share an association make a fresh long-term key out of it
 /// (draft x.y.8; the construction is the project's, register A-30).
 ///
-/// Both sides build the same value, export [`KeyGeneration::LABEL`] with [`KeyGeneration::context`], and get the
-/// same [`GeneratedKey`].
+/// Both sides build the same value, export [`KeyGeneration::LABEL`] with [`KeyGeneration::context`], and get
+/// the same [`GeneratedKey`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyGeneration {
     kind: DraftKeyKind,
@@ -120,8 +120,8 @@ impl KeyGeneration {
     /// The run between these two entities with these nonces.
     ///
     /// # Errors
-    /// [`KeyError::Identifier`] if an identifier is outside of the alphabet of TS-0004 §6.2.3: two sides could
-    /// write it differently.
+    /// [`KeyError::Identifier`] if an identifier is outside of the alphabet of TS-0004 §6.2.3: two sides
+    /// could write it differently.
     pub fn new(
         registree: &EntityId,
         registrar: &CseId,
@@ -196,8 +196,8 @@ impl GeneratedKey {
     /// The registree's key, if the registrar found the same one. Compared in constant time.
     ///
     /// # Errors
-    /// [`KeyError::Mismatch`] if `answered` is another key's identifier; the new key is dropped and the old one
-    /// stays in use.
+    /// [`KeyError::Mismatch`] if `answered` is another key's identifier; the new key is dropped and the old
+    /// one stays in use.
     pub fn confirm(self, answered: &DraftKeyId) -> Result<(DraftKeyId, Kpsa), KeyError> {
         self.kind.check(&self.key, answered)?;
         Ok((self.id, self.key))

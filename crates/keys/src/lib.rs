@@ -20,8 +20,8 @@
 //!  Kpsa, Kc, Km, Kpm ──> Psk, the key of a handshake
 //! ```
 //!
-//! Numbers such as `TS-0003 §10.3.7` name clauses of the oneM2M specifications; "register A-nn" is the project's
-//! list of readings where a clause leaves octets open.
+//! Numbers such as `TS-0003 §10.3.7` name clauses of the oneM2M specifications; "register A-nn" is the
+//! project's list of readings where a clause leaves octets open.
 //!
 //! ```
 //! use keys::{Kpsa, KpsaId, KeyLengthPolicy, Secret};

@@ -1,5 +1,5 @@
-//! What must not compile. Each refusal stands below its lawful twin, from which it differs in one line, so that it
-//! is refused for that line.
+//! What must not compile. Each refusal stands below its lawful twin, from which it differs in one line, so
+//! that it is refused for that line.
 
 /// A Kpsa is not a Ke: no enrolment key comes out of a provisioned one.
 ///

@@ -19,17 +19,17 @@ use crate::{CredentialId, KeyError};
 /// Most octets of a pattern.
 pub const MAX_PATTERN_OCTETS: usize = 512;
 
-/// A pattern for identifiers that are paths: `*` stands for any run of characters, none included, that does not
-/// contain `/` (TS-0003 §7.1.3). Everything else stands for itself, letter case included.
+/// A pattern for identifiers that are paths: `*` stands for any run of characters, none included, that does
+/// not contain `/` (TS-0003 §7.1.3). Everything else stands for itself, letter case included.
 ///
-/// For CSE-IDs, AE-IDs, AE-ID-Stems and App-IDs. What may hold a wildcard at all is the caller's matter: service
-/// provider domains and roles may not.
+/// For CSE-IDs, AE-IDs, AE-ID-Stems and App-IDs. What may hold a wildcard at all is the caller's matter:
+/// service provider domains and roles may not.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EntityPattern(Box<str>);
 
-/// A pattern for Credential-IDs: an element of `applicableCredIDs` (TS-0001 §9.6.29). `*` stands for any run of
-/// characters, none included; `/` is no boundary here, since values such as a B-TID contain it without being
-/// paths. `*` alone means any Credential-ID.
+/// A pattern for Credential-IDs: an element of `applicableCredIDs` (TS-0001 §9.6.29). `*` stands for any run
+/// of characters, none included; `/` is no boundary here, since values such as a B-TID contain it without
+/// being paths. `*` alone means any Credential-ID.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CredentialPattern(Box<str>);
 
@@ -56,9 +56,9 @@ impl CredentialPattern {
     }
 }
 
-/// Whether `value` as a whole is `pattern` with each `*` replaced by some text. Takes time linear in both for a
-/// given number of wildcards: what stands between two wildcards is put at its first place, which leaves most room
-/// for the rest.
+/// Whether `value` as a whole is `pattern` with each `*` replaced by some text. Takes time linear in both for
+/// a given number of wildcards: what stands between two wildcards is put at its first place, which leaves
+/// most room for the rest.
 fn fits(pattern: &str, value: &str) -> bool {
     let Some((first, rest)) = pattern.split_once('*') else {
         return pattern == value;

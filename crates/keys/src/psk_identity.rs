@@ -49,15 +49,16 @@ impl std::str::FromStr for PskIdentity {
     }
 }
 
-/// The identity as it is, with control characters escaped: a peer chose it, and it goes to logs and terminals.
+/// The identity as it is, with control characters escaped: a peer chose it, and it goes to logs and
+/// terminals.
 impl fmt::Display for PskIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         printable(&self.0, f)
     }
 }
 
-/// Writes `text` with control characters and those that reorder text escaped. Everything else, quotes included,
-/// stays as it is, so that an ordinary identifier reads back as what it was.
+/// Writes `text` with control characters and those that reorder text escaped. Everything else, quotes
+/// included, stays as it is, so that an ordinary identifier reads back as what it was.
 pub(crate) fn printable(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     text.chars().try_for_each(|c| match c {
         '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {

@@ -29,7 +29,8 @@ impl Rng for OsRng {
     }
 }
 
-/// A repeatable stream for tests: HMAC-SHA-256 of a counter under the seed. Not for keys that anyone relies on.
+/// A repeatable stream for tests: HMAC-SHA-256 of a counter under the seed. Not for keys that anyone relies
+/// on.
 #[derive(Debug)]
 pub struct SeededRng {
     seed: u64,

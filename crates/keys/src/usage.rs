@@ -34,9 +34,9 @@ pub enum UsageScope {
     EsdataSignature,
 }
 
-/// Security usage identifier, `m2m:suid`: origin and permitted use of a credential as one number
-/// (TS-0004 table 6.3.4.2.39-1). Defined are 10 to 15, 21 to 25, 32 to 35 and 40 to 45; others do not exist as
-/// values of this type. A credential is used for what its usage says and for nothing else.
+/// Security usage identifier, `m2m:suid`: origin and permitted use of a credential as one number (TS-0004
+/// table 6.3.4.2.39-1). Defined are 10 to 15, 21 to 25, 32 to 35 and 40 to 45; others do not exist as values
+/// of this type. A credential is used for what its usage says and for nothing else.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "u8", into = "u8")]
 pub struct Usage {
@@ -54,8 +54,8 @@ impl Usage {
     pub const MAF_ASSOCIATION: Self =
         Self { origin: UsageOrigin::MafDistributed, scope: UsageScope::Association };
 
-    /// The usage of this origin and scope, if the table defines it: nothing comes from a MEF for a MEF, and a MAF
-    /// distributes nothing for a MEF or MAF.
+    /// The usage of this origin and scope, if the table defines it: nothing comes from a MEF for a MEF, and a
+    /// MAF distributes nothing for a MEF or MAF.
     #[must_use]
     pub const fn new(origin: UsageOrigin, scope: UsageScope) -> Option<Self> {
         let defined = match origin {

@@ -1,5 +1,5 @@
-//! Identifiers of the form `relative@domain`. They differ in what the domain stands for and in how the relative
-//! part is compared.
+//! Identifiers of the form `relative@domain`. They differ in what the domain stands for and in how the
+//! relative part is compared.
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
@@ -139,8 +139,8 @@ at_identifier! {
 }
 
 at_identifier! {
-    /// KpmID: `rel@MEF-FQDN`, at most 256 octets. No clause gives its form; that of KpsaID is taken, so that the
-    /// MEF can be read from it (TS-0003 §8.3.2.1). Case-sensitive.
+    /// KpmID: `rel@MEF-FQDN`, at most 256 octets. No clause gives its form; that of KpsaID is taken, so that
+    /// the MEF can be read from it (TS-0003 §8.3.2.1). Case-sensitive.
     KpmId, "KpmID", "TS-0003 §8.3.2.1", folded by exact;
     /// The MEF that shares the key.
     mef;
@@ -148,8 +148,8 @@ at_identifier! {
 }
 
 at_identifier! {
-    /// KmID: `rel@MAF-FQDN`, `rel` of letters, digits, `.`, `_`, `-`; at most 256 octets. The relative part is
-    /// compared without letter case (TS-0003 §10.6): store and look up by [`KmId::canonical`].
+    /// KmID: `rel@MAF-FQDN`, `rel` of letters, digits, `.`, `_`, `-`; at most 256 octets. The relative part
+    /// is compared without letter case (TS-0003 §10.6): store and look up by [`KmId::canonical`].
     KmId, "KmID", "TS-0003 §10.6", folded by case_folded;
     /// The MAF that shares the key.
     maf;
@@ -158,8 +158,8 @@ at_identifier! {
 
 at_identifier! {
     /// Key Identifier: `RelativeKeyID@FQDN` of the MAF or MEF that distributes the key, at most 256 octets
-    /// (TS-0003 §10.3.5, §8.3.5.2.7). A relative part of 32 hexadecimal digits is compared without letter case,
-    /// any other exactly (register A-02); the text is passed on as it was written.
+    /// (TS-0003 §10.3.5, §8.3.5.2.7). A relative part of 32 hexadecimal digits is compared without letter
+    /// case, any other exactly (register A-02); the text is passed on as it was written.
     KeyIdentifier, "Key Identifier", "TS-0003 §10.3.5", folded by hex_folded;
     /// The MAF or MEF that distributes the key.
     distributor;

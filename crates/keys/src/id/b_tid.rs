@@ -10,11 +10,13 @@ use super::compare_by_canonical;
 const KIND: &str = "B-TID";
 const EXPECTED: &str = "expected the base64 of 16 octets, `@` and the BSF's domain (3GPP TS 33.220 §4.5.2)";
 
-/// B-TID: `base64(RAND)@BSF-FQDN`, the identifier of a GBA bootstrapping run, at most 256 octets (3GPP TS 33.220
-/// §4.5.2). It serves as `KeID`, KmID and KpsaID of keys that GBA gives (TS-0003 §8.3.2.3), although `+`, `/` and
-/// `=` are outside of the alphabet of §10.5 and §10.6: no identifier of another form can be taken for one.
+/// B-TID: `base64(RAND)@BSF-FQDN`, the identifier of a GBA bootstrapping run, at most 256 octets (3GPP TS
+/// 33.220 §4.5.2). It serves as `KeID`, KmID and KpsaID of keys that GBA gives (TS-0003 §8.3.2.3), although
+/// `+`, `/` and `=` are outside of the alphabet of §10.5 and §10.6: no identifier of another form can be
+/// taken for one.
 ///
-/// The left part is compared exactly, the domain without letter case; the text is passed on as it was written.
+/// The left part is compared exactly, the domain without letter case; the text is passed on as it was
+/// written.
 #[derive(Clone)]
 pub struct BTid {
     text: Box<str>,

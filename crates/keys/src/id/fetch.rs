@@ -5,8 +5,8 @@ use crate::{KeId, KeyError, Usage};
 const KIND: &str = "fetchCredentials path";
 const PREFIX: &str = "/fetchCredentials/";
 
-/// The path with which a target asks a MEF for a key: `/fetchCredentials/<KeID>/<SUID>` (TS-0003 §8.3.2.1). Both
-/// parts enter the derivation; who asks comes from the session.
+/// The path with which a target asks a MEF for a key: `/fetchCredentials/<KeID>/<SUID>` (TS-0003 §8.3.2.1).
+/// Both parts enter the derivation; who asks comes from the session.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct FetchCredentials {
     /// Whose enrolment key it is about.

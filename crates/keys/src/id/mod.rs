@@ -22,8 +22,8 @@ use onem2m::id::EntityId;
 
 use crate::KeyError;
 
-/// An entity's absolute identifier for use in a derivation, which takes the grammar of TS-0004 §6.2.3 alone: the
-/// wider alphabet of TS-0001 §7.2 has characters that a peer might write in another form.
+/// An entity's absolute identifier for use in a derivation, which takes the grammar of TS-0004 §6.2.3 alone:
+/// the wider alphabet of TS-0001 §7.2 has characters that a peer might write in another form.
 pub(crate) fn narrow(entity: &EntityId) -> Result<String, KeyError> {
     let (kind, narrow) = match entity {
         EntityId::Ae(id) => ("AE-ID", id.is_narrow()),

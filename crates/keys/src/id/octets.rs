@@ -50,8 +50,8 @@ macro_rules! sixteen_octets {
 }
 
 sixteen_octets! {
-    /// `RelativeKeID`: the 16 octets that identify Ke and become part of the `KeID` (TS-0003 §10.3.1, §10.3.4). As
-    /// text 32 upper-case hexadecimal digits; both cases are read.
+    /// `RelativeKeID`: the 16 octets that identify Ke and become part of the `KeID` (TS-0003 §10.3.1,
+    /// §10.3.4). As text 32 upper-case hexadecimal digits; both cases are read.
     RelativeKeId, "RelativeKeID", "expected 32 hexadecimal digits (TS-0003 §10.3.4)"
 }
 
@@ -62,14 +62,14 @@ sixteen_octets! {
 }
 
 sixteen_octets! {
-    /// pairwiseE2EKeyID: the 16 octets that identify a pairwiseE2EKey (TS-0003 §10.3.1). The standard gives no
-    /// text form; here 32 upper-case hexadecimal digits, both cases read.
+    /// pairwiseE2EKeyID: the 16 octets that identify a pairwiseE2EKey (TS-0003 §10.3.1). The standard gives
+    /// no text form; here 32 upper-case hexadecimal digits, both cases read.
     PairwiseE2eKeyId, "pairwiseE2EKeyID", "expected 32 hexadecimal digits (TS-0003 §10.3.1)"
 }
 
 sixteen_octets! {
-    /// `Kcc_ID` or `Kca_ID` of the drafts: 16 octets that follow from the key itself, written as 32 upper-case
-    /// hexadecimal digits without `@`; both cases are read (register A-03). The `psk_identity` with which such a
-    /// key attaches is this text.
+    /// `Kcc_ID` or `Kca_ID` of the drafts: 16 octets that follow from the key itself, written as 32
+    /// upper-case hexadecimal digits without `@`; both cases are read (register A-03). The `psk_identity`
+    /// with which such a key attaches is this text.
     DraftKeyId, "Kcc_ID/Kca_ID", "expected 32 hexadecimal digits (draft clauses a.b.1, a.b.2)"
 }

@@ -9,8 +9,8 @@ use crate::KeyError;
 const KIND: &str = "public key identifier";
 const DIGEST_OCTETS: usize = 32;
 
-/// How a public key is hashed: the three algorithms of RFC 6920 that TS-0003 §10.1.2 allows. Longer is better;
-/// shorter truncations of the RFC are refused.
+/// How a public key is hashed: the three algorithms of RFC 6920 that TS-0003 §10.1.2 allows. Longer is
+/// better; shorter truncations of the RFC are refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum PublicKeyHash {
     /// `sha-256`, suite 1: 32 octets.
@@ -63,9 +63,9 @@ impl PublicKeyHash {
 /// Public key identifier: a hash over the DER `SubjectPublicKeyInfo` of a key, by which a raw public key or a
 /// self-signed certificate is trusted (TS-0003 §10.1.2, RFC 6920).
 ///
-/// Read in any of its text forms: `ni:///<alg>;<base64url>` (an authority or query is allowed and ignored, as RFC
-/// 6920 §3 compares), `nih:<alg>;<hex>[;<check digit>]` for people, and `<alg>.<base64url>` as in a Credential-ID.
-/// Written as `ni` URI.
+/// Read in any of its text forms: `ni:///<alg>;<base64url>` (an authority or query is allowed and ignored, as
+/// RFC 6920 §3 compares), `nih:<alg>;<hex>[;<check digit>]` for people, and `<alg>.<base64url>` as in a
+/// Credential-ID. Written as `ni` URI.
 ///
 /// ```
 /// use keys::{PublicKeyHash, PublicKeyIdentifier};
@@ -98,7 +98,8 @@ impl PublicKeyIdentifier {
         PublicKeyHash::ALL.map(|hash| Self::of_spki(hash, spki))
     }
 
-    /// Whether the key in `spki` has this identifier, hashed as the identifier says. Compared in constant time.
+    /// Whether the key in `spki` has this identifier, hashed as the identifier says. Compared in constant
+    /// time.
     #[must_use]
     pub fn matches(&self, spki: &[u8]) -> bool {
         Self::of_spki(self.hash, spki).digest().ct_eq(self.digest()).into()
@@ -116,7 +117,8 @@ impl PublicKeyIdentifier {
         self.digest.get(..self.hash.octets()).unwrap_or_default()
     }
 
-    /// `nih:<alg>;<hex in groups of four>;<check digit>`: the form to read aloud and print on labels (RFC 6920 §7).
+    /// `nih:<alg>;<hex in groups of four>;<check digit>`: the form to read aloud and print on labels (RFC
+    /// 6920 §7).
     #[must_use]
     pub fn to_nih(&self) -> String {
         let digits = hex::encode(self.digest());

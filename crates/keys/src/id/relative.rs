@@ -8,12 +8,13 @@ const KIND: &str = "RelativeKeyID";
 /// Leaves room for `@` and a domain within the longest `psk_identity`.
 const MAX_RELATIVE_OCTETS: usize = 254;
 
-/// `RelativeKeyID` (`sec:relKeyID`): the part of a Key Identifier before its `@`, 1 to 254 letters, digits, `.`,
-/// `_`, `-` (TS-0003 §12.2).
+/// `RelativeKeyID` (`sec:relKeyID`): the part of a Key Identifier before its `@`, 1 to 254 letters, digits,
+/// `.`, `_`, `-` (TS-0003 §12.2).
 ///
-/// With a key from the exporter it is the `KcID` in 32 hexadecimal digits (§10.3.5), and then letter case does not
-/// count (register A-02); anything else that a MAF or MEF hands out is compared exactly. The text stays as it was
-/// written. Not to be confused with [`RelativeKeId`](crate::RelativeKeId), the 16 octets in a `KeID`.
+/// With a key from the exporter it is the `KcID` in 32 hexadecimal digits (§10.3.5), and then letter case
+/// does not count (register A-02); anything else that a MAF or MEF hands out is compared exactly. The text
+/// stays as it was written. Not to be confused with [`RelativeKeId`](crate::RelativeKeId), the 16 octets in a
+/// `KeID`.
 #[derive(Debug, Clone)]
 pub struct RelativeKeyId(Box<str>);
 

@@ -2,9 +2,9 @@ use std::{fmt, str::FromStr};
 
 use crate::{KeyError, KeyIdentifier, PairwiseE2eKeyId};
 
-/// The identifier of a symmetric key of end-to-end security, as `kid` and as the value of Credential-IDs 13 to
-/// 16: pairwiseESPrimKeyID and "generic symmetric key identifier" (TS-0003 §8.4.2, table 12.3.2.1-1). No clause
-/// gives it a form; these two occur.
+/// The identifier of a symmetric key of end-to-end security, as `kid` and as the value of Credential-IDs 13
+/// to 16: pairwiseESPrimKeyID and "generic symmetric key identifier" (TS-0003 §8.4.2, table 12.3.2.1-1). No
+/// clause gives it a form; these two occur.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum SymmetricKeyId {
     /// `relative@FQDN`: provisioned, or from a MAF or MEF.

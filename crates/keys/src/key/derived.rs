@@ -3,21 +3,21 @@ use crate::Secret;
 use super::{chosen_key, derived_key};
 
 chosen_key! {
-    /// Kc: the M2M secure connection key of one pair of entities, which the MAF distributes. 32 octets from the
-    /// exporter, 16 to 64 when the client chose it. The TLS `psk` of the MAF framework, in full (TS-0003
+    /// Kc: the M2M secure connection key of one pair of entities, which the MAF distributes. 32 octets from
+    /// the exporter, 16 to 64 when the client chose it. The TLS `psk` of the MAF framework, in full (TS-0003
     /// §8.2.2.3, §10.3.1; register A-05).
     Kc, "Kc"
 }
 
 chosen_key! {
-    /// pairwiseESPrimKey: what originator and receiver of protected primitives share, 16 to 64 octets, 32 when
-    /// derived (TS-0003 §8.4.2).
+    /// pairwiseESPrimKey: what originator and receiver of protected primitives share, 16 to 64 octets, 32
+    /// when derived (TS-0003 §8.4.2).
     PairwiseEsprimKey, "pairwiseESPrimKey"
 }
 
 chosen_key! {
-    /// The key of one group of ESData end points for authenticated encryption, 16 to 64 octets, 32 when derived
-    /// (TS-0003 §8.5, usages 14, 24, 34).
+    /// The key of one group of ESData end points for authenticated encryption, 16 to 64 octets, 32 when
+    /// derived (TS-0003 §8.5, usages 14, 24, 34).
     EsdataEncryptionKey, "ESData encryption key"
 }
 
@@ -38,8 +38,8 @@ impl PairwiseE2eKey {
         Self(secret)
     }
 
-    /// The same octets as a pairwiseESPrimKey: `ESCertKE` is one way to establish it, and the standard names no
-    /// derivation in between (TS-0003 §8.4.2, §8.7.1).
+    /// The same octets as a pairwiseESPrimKey: `ESCertKE` is one way to establish it, and the standard names
+    /// no derivation in between (TS-0003 §8.4.2, §8.7.1).
     #[must_use]
     pub fn into_pairwise_esprim_key(self) -> PairwiseEsprimKey {
         PairwiseEsprimKey(self.0)

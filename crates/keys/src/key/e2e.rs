@@ -31,8 +31,8 @@ derived_key! {
 }
 
 chosen_key! {
-    /// The random value that takes the place of Kpsa when a source makes its end-to-end keys by itself, 16 to 64
-    /// octets (TS-0003 §8.6.3, §10.3.6.1).
+    /// The random value that takes the place of Kpsa when a source makes its end-to-end keys by itself, 16 to
+    /// 64 octets (TS-0003 §8.6.3, §10.3.6.1).
     SourceGeneratedValue, "source-generated value"
 }
 
@@ -56,8 +56,8 @@ impl SourceGeneratedValue {
 }
 
 impl Kpsa {
-    /// The master key of the end-to-end chain (TS-0003 §10.3.6.1); without a salt, 32 zero octets stand for it
-    /// (RFC 5869 §2.2). The hash is SHA-256; the clause's identifier of the source is not an input
+    /// The master key of the end-to-end chain (TS-0003 §10.3.6.1); without a salt, 32 zero octets stand for
+    /// it (RFC 5869 §2.2). The hash is SHA-256; the clause's identifier of the source is not an input
     /// (register A-23).
     #[must_use]
     pub fn e2e_master(&self, salt: Option<&[u8]>) -> Ke2eMaster {

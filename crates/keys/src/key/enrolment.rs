@@ -12,9 +12,9 @@ use super::{LegacyDerivation, derived_key};
 const USAGE_CONSTRAINED: &[u8] = b"oneM2M Enrolment Key to Usage-Constrained Symmetric Key derivation";
 
 derived_key! {
-    /// Ke: the enrolment key that a MEF handshake gives to enrolee and MEF, 32 octets (TS-0003 §10.3.1). It is
-    /// for derivation alone: no handshake uses it, no target ever sees it, and no key made from it outlives it
-    /// (§10.7).
+    /// Ke: the enrolment key that a MEF handshake gives to enrolee and MEF, 32 octets (TS-0003 §10.3.1). It
+    /// is for derivation alone: no handshake uses it, no target ever sees it, and no key made from it
+    /// outlives it (§10.7).
     ///
     /// ```
     /// use keys::{EnrolmentTarget, Ke, Secret, Usage, UsageKey};
@@ -34,12 +34,12 @@ impl Ke {
         Self(secret)
     }
 
-    /// The key of this usage for this target (TS-0003 §10.3.7): what the enrolee computes by itself and the MEF
-    /// hands to the target. 32 octets; the usage decides its type.
+    /// The key of this usage for this target (TS-0003 §10.3.7): what the enrolee computes by itself and the
+    /// MEF hands to the target. 32 octets; the usage decides its type.
     ///
     /// # Errors
-    /// [`KeyError::Usage`] if the usage is not one of 21 to 25, or if usage and target do not go together: 21 is
-    /// for a MAF, the others for a CSE or AE.
+    /// [`KeyError::Usage`] if the usage is not one of 21 to 25, or if usage and target do not go together: 21
+    /// is for a MAF, the others for a CSE or AE.
     pub fn usage_constrained(&self, usage: Usage, target: &EnrolmentTarget) -> Result<UsageKey, KeyError> {
         if !usage.is_of_mef() {
             return Err(KeyError::Usage {
@@ -62,8 +62,8 @@ impl Ke {
         hmac_sha256(self.expose(), &[USAGE_CONSTRAINED, usage.as_bytes(), nfkc(target).as_bytes()])
     }
 
-    /// The derivations of TS-0003 §10.3.2 and §10.3.3, which the procedures of release 3 no longer invoke: for
-    /// peers that still use them, and only where an operator asks for it (register A-13).
+    /// The derivations of TS-0003 §10.3.2 and §10.3.3, which the procedures of release 3 no longer invoke:
+    /// for peers that still use them, and only where an operator asks for it (register A-13).
     #[must_use]
     pub const fn legacy_derivation(&self) -> LegacyDerivation<'_> {
         LegacyDerivation::new(self)

@@ -32,8 +32,8 @@ impl<'ke> LegacyDerivation<'ke> {
     /// open; it is taken in absolute form and in NFKC.
     ///
     /// # Errors
-    /// [`KeyError::Identifier`] if the identifier is outside of the alphabet of TS-0004 §6.2.3: two sides could
-    /// write it differently.
+    /// [`KeyError::Identifier`] if the identifier is outside of the alphabet of TS-0004 §6.2.3: two sides
+    /// could write it differently.
     pub fn kpsa(&self, enrolee_b: &EntityId) -> Result<Kpsa, KeyError> {
         let identifier = narrow(enrolee_b)?;
         let key = hmac_sha256(self.0.expose(), &[SECURE_CONNECTION, nfkc(&identifier).as_bytes()]);

@@ -74,21 +74,21 @@ macro_rules! provisioned_key {
 }
 
 provisioned_key! {
-    /// Kpsa: the symmetric key that two entities share before a handshake, 16 to 64 octets (8 to 64 where short
-    /// keys are allowed), 32 when derived. The TLS `psk` of the provisioned framework (TS-0003 §8.2.2.1); the
-    /// end-to-end chain starts from it as well (§10.3.6).
+    /// Kpsa: the symmetric key that two entities share before a handshake, 16 to 64 octets (8 to 64 where
+    /// short keys are allowed), 32 when derived. The TLS `psk` of the provisioned framework (TS-0003
+    /// §8.2.2.1); the end-to-end chain starts from it as well (§10.3.6).
     Kpsa
 }
 
 provisioned_key! {
-    /// Kpm: the pre-provisioned symmetric key that an enrolee shares with a MEF, 16 to 64 octets (8 to 64 where
-    /// short keys are allowed). The TLS `psk` of the MEF handshake and nothing else (TS-0003 §8.3.2.1).
+    /// Kpm: the pre-provisioned symmetric key that an enrolee shares with a MEF, 16 to 64 octets (8 to 64
+    /// where short keys are allowed). The TLS `psk` of the MEF handshake and nothing else (TS-0003 §8.3.2.1).
     Kpm
 }
 
 provisioned_key! {
-    /// Km: the master credential that an entity shares with a MAF, 16 to 64 octets (8 to 64 where short keys are
-    /// allowed), 32 when derived. The TLS `psk` of the MAF handshake (TS-0003 §8.8.2.2).
+    /// Km: the master credential that an entity shares with a MAF, 16 to 64 octets (8 to 64 where short keys
+    /// are allowed), 32 when derived. The TLS `psk` of the MAF handshake (TS-0003 §8.8.2.2).
     Km
 }
 

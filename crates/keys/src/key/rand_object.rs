@@ -93,8 +93,8 @@ macro_rules! numbered {
 numbered!(EsprimKeyGenAlgorithm, "esprimKeyGenAlgID", [HmacSha256]);
 numbered!(EsprimProtocol, "esprimProtocolAndAlgID", [JweA128Gcm, JweA192Gcm, JweA256Gcm]);
 
-/// A name without colon, as XML Schema's `NCName`, 1 to 128 octets: an ASCII letter or `_`, then letters, digits,
-/// `.`, `_`, `-`. Such text has the same form in every serialisation.
+/// A name without colon, as XML Schema's `NCName`, 1 to 128 octets: an ASCII letter or `_`, then letters,
+/// digits, `.`, `_`, `-`. Such text has the same form in every serialisation.
 fn ncname(kind: &'static str, text: &str) -> Result<(), KeyError> {
     let first = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     let rest = text.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"._-".contains(&octet));
@@ -108,8 +108,8 @@ fn ncname(kind: &'static str, text: &str) -> Result<(), KeyError> {
     ))
 }
 
-/// esprimRandValue: an `NCName` that carries 128 random bits; ours is `R` and 32 upper-case hexadecimal digits
-/// (register A-21).
+/// esprimRandValue: an `NCName` that carries 128 random bits; ours is `R` and 32 upper-case hexadecimal
+/// digits (register A-21).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RandValue(Box<str>);
@@ -229,7 +229,8 @@ impl ReceiverRandObject {
     }
 
     /// The octets that enter the derivation: compact JSON, short names, members in the order of TS-0004
-    /// §6.3.5.51 (register A-21). CSEs on the way may write the object anew, so that what arrived is no guide.
+    /// §6.3.5.51 (register A-21). CSEs on the way may write the object anew, so that what arrived is no
+    /// guide.
     #[must_use]
     pub fn canonical(&self) -> String {
         format!(
@@ -255,7 +256,8 @@ impl OriginatorRandObject {
     /// The object of these members; `expiry` is an `m2m:absRelTimestamp` and is kept as written.
     ///
     /// # Errors
-    /// [`KeyError::Identifier`] if `id` is no `NCName`, `expiry` no time, or the list is empty or over 16 long.
+    /// [`KeyError::Identifier`] if `id` is no `NCName`, `expiry` no time, or the list is empty or over 16
+    /// long.
     pub fn new(
         id: &str,
         value: RandValue,

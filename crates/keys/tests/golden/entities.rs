@@ -1,4 +1,5 @@
-//! Identifiers of entities, which derivations and Credential-IDs take in: `onem2m` reads them as the vectors say.
+//! Identifiers of entities, which derivations and Credential-IDs take in: `onem2m` reads them as the vectors
+//! say.
 
 use onem2m::id::{AeDomainName, AeId, AeIdStem, CseDomainName, CseId, CseName, SpId, StemKind};
 

@@ -1,7 +1,7 @@
 //! The derivations, identifiers and patterns of this crate against the project's golden vectors.
 //!
-//! A section of the file is proved here or listed as belonging elsewhere, and a proof must have read every leaf of
-//! its section that is not prose: what the vectors say and nobody checks is a failure.
+//! A section of the file is proved here or listed as belonging elsewhere, and a proof must have read every
+//! leaf of its section that is not prose: what the vectors say and nobody checks is a failure.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 mod credentials;
