@@ -15,6 +15,42 @@
 //! associations of a credential that was revoked, those included whose handshake was under way.
 //!
 //! A device uses [`Dialer`] and [`HttpConnection`].
+//!
+//! What this crate does not do: find keys ([`KeySource`]), judge requests ([`Handler`]), or keep records
+//! ([`Observer`]). The first bound of each kind that a peer meets ends its own connection and no other.
+//!
+//! # Example
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//!
+//! use identity::{Credential, KeyRefusal, Peer};
+//! use keys::{Kpsa, PskIdentity};
+//! use net::{Handler, KeySource, Listener, ListenerConfig};
+//! use onem2m::{primitive::{Request, Response}, status::ResponseStatusCode};
+//! use tokio_util::sync::CancellationToken;
+//!
+//! struct NoKeys;
+//! impl KeySource for NoKeys {
+//!     async fn key(&self, _: PskIdentity) -> Result<(Credential, Kpsa), KeyRefusal> {
+//!         Err(KeyRefusal::Unknown)
+//!     }
+//! }
+//!
+//! struct NotFound;
+//! impl Handler for NotFound {
+//!     async fn handle(&self, _: &Arc<Peer>, request: Request) -> Response {
+//!         Response::new(ResponseStatusCode::NotFound, &request)
+//!     }
+//! }
+//!
+//! # async fn serve() -> Result<(), net::ListenError> {
+//! let config = ListenerConfig::new(([0, 0, 0, 0], 8443).into());
+//! let listener = Listener::bind(config, Arc::new(NoKeys), Arc::new(NotFound), Arc::new(()))?;
+//! listener.serve(CancellationToken::new()).await;
+//! # Ok(())
+//! # }
+//! ```
 
 mod admission;
 mod burst;

@@ -101,6 +101,20 @@ async fn too_large_a_body_is_refused_plainly() {
     }
 }
 
+/// A connection that is closed on octets which nobody reads is reset, and the answer may be lost with it.
+#[tokio::test]
+async fn a_refusal_reaches_a_client_that_is_still_sending() {
+    let stage = Stage::open(patient());
+    let mut raw = stage.raw(LIGHT).await;
+    raw.say("POST /in-cse HTTP/1.1\r\nHost: x\r\nX-M2M-RI: r9\r\nContent-Length: 900000\r\n\r\n").await;
+    assert!(raw.hear("\r\n\r\n").await.starts_with("HTTP/1.1 413 "));
+    for _ in 0..90 {
+        raw.say(&"x".repeat(10_000)).await;
+        tokio::task::yield_now().await;
+    }
+    raw.hear_out().await.1.unwrap();
+}
+
 #[tokio::test]
 async fn a_body_at_the_limit_is_taken() {
     let stage = Stage::open(Limits { max_body: 100, ..patient() });
