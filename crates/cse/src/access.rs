@@ -26,7 +26,9 @@ pub(crate) fn by_default(
     let identity = match speaker {
         Speaker::Ae(ae) => ae.to_string(),
         Speaker::Cse(cse) => cse.to_string(),
-        Speaker::Unassigned(_) | Speaker::Behind(..) => return Err(Refuse::no_privilege()),
+        Speaker::Claim(_) | Speaker::Unassigned(_) | Speaker::Behind(..) => {
+            return Err(Refuse::no_privilege());
+        }
     };
     let is_base = resource.ty == ResourceType::CseBase.code();
     let permitted = if is_base {

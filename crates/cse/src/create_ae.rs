@@ -57,6 +57,10 @@ pub(crate) fn whose(settings: &Settings, speaker: &Speaker) -> Decided<Whose> {
             ResponseStatusCode::OperationNotAllowed,
             "a CSE does not register as an AE (TS-0004 §7.4.5.2.1)",
         )),
+        Speaker::Claim(_) => Err(Refuse::new(
+            ResponseStatusCode::OriginatorNotAuthenticated,
+            "From is not an identity that this sender may speak for",
+        )),
         Speaker::Unassigned(Some(StemKind::S)) if settings.home.cse_type != CseType::In => {
             Err(Refuse::not_implemented(
                 "an AE-ID of type S needs <AEAnnc> at the IN-CSE, which is not supported",

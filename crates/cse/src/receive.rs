@@ -2,7 +2,9 @@
 //!
 //! The order of the checks decides which error wins and is that of the clause.
 
-use identity::{Attempt, Peer, Speaker, check_originator};
+use std::sync::Arc;
+
+use identity::{Attempt, Channel, Known, Peer, Speaker, check_originator};
 use onem2m::{
     address::{Scope, Target},
     id::FromParam,
@@ -31,7 +33,12 @@ pub(crate) struct Checked {
 }
 
 /// Checks `request`, which `peer` sent at `now`.
-pub(crate) fn check(settings: &Settings, peer: &Peer, request: &Request, now: Timestamp) -> Decided<Checked> {
+pub(crate) fn check(
+    settings: &Settings,
+    peer: &Arc<Peer>,
+    request: &Request,
+    now: Timestamp,
+) -> Decided<Checked> {
     time_allows(request, now)?;
     let target = Target::parse(&request.to).map_err(|error| Refuse::bad(error.to_string()))?;
     let attempt = if request.op == Operation::Create && request.ty == Some(ResourceType::Ae.code()) {
@@ -40,7 +47,8 @@ pub(crate) fn check(settings: &Settings, peer: &Peer, request: &Request, now: Ti
         Attempt::Other
     };
     let from = FromParam::parse(request.fr.as_deref());
-    let speaker = check_originator(&settings.home, peer, &from, attempt)
+    let channel = Channel::Association(Arc::clone(peer));
+    let speaker = check_originator(&settings.home, &channel, &from, attempt, &Known::default())
         .map_err(|refusal| Refuse { rsc: refusal.rsc, debug: refusal.reason.to_string() })?;
     let create = resource_type(request)?;
     let result_content = result_content(request)?;

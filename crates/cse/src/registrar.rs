@@ -328,7 +328,7 @@ impl Task {
     fn cannot_create(&self, kind: ResourceType) -> Refuse {
         let name = kind.name();
         if kind == ResourceType::RemoteCse
-            && matches!(self.checked.speaker, Speaker::Ae(_) | Speaker::Unassigned(_))
+            && matches!(self.checked.speaker, Speaker::Ae(_) | Speaker::Claim(_) | Speaker::Unassigned(_))
         {
             return Refuse::new(
                 ResponseStatusCode::OperationNotAllowed,

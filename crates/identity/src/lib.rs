@@ -1,18 +1,22 @@
 //! What a handshake proved, which identity it stands for, and whether an originator may speak.
 //!
 //! This is the only place where identities are compared. Everything that receives a primitive asks
-//! [`check_originator`]; everything that finds a key asks [`usable`].
+//! [`check_originator`]; a registration also asks the [`RuleBook`]; everything that finds a key asks [`usable`].
 //!
 //! What this crate does not do: find credentials (`store`), run handshakes (`association`), or decide what
 //! an originator may do with a resource once it is known who speaks (`cse`).
 
+mod channel;
 mod credential;
 mod originator;
 mod peer;
+mod rule;
 
+pub use channel::{Channel, NotAnOsPeer, OsPeer};
 pub use credential::{Credential, CredentialState, Function, KeyRefusal, UnknownName, usable};
-pub use originator::{Attempt, Home, Refusal, RefusalReason, Speaker, check_originator};
+pub use originator::{Attempt, Home, Known, Refusal, RefusalReason, Speaker, behind_which, check_originator};
 pub use peer::{AlreadyBound, Established, Framework, Peer};
+pub use rule::{Admitted, AppIdPattern, PatternError, Rule, RuleBook, StemPattern, Wanted};
 
 /// What kind of CSE this is (T4 §6.3.4.2: cseType).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +25,7 @@ pub enum CseType {
     In,
     /// 2: middle node, a gateway.
     Mn,
-    /// 3: application service node; registers nobody.
+    /// 3: application service node; registers AEs, but no CSE.
     Asn,
 }
 

@@ -1,0 +1,491 @@
+//! Which registrations a service subscription allows (TS-0001 §9.6.29, §10.2.2.2 step 003, TS-0004 §7.3.2.7).
+//!
+//! A rule combines credentials, App-IDs and AE-ID-Stems, and allows a registration only if all three fit **the
+//! same** rule. A list that is absent allows nothing (register A-52).
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt,
+    str::FromStr,
+};
+
+use keys::{
+    CredentialId,
+    pattern::{CredentialPattern, EntityPattern},
+};
+use onem2m::id::{AeIdStem, StemKind};
+use thiserror::Error;
+
+use crate::{Refusal, RefusalReason};
+
+/// A text that is no pattern of its kind.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{what} \"{text}\": {expected}")]
+pub struct PatternError {
+    what: &'static str,
+    text: String,
+    expected: String,
+}
+
+impl PatternError {
+    fn new(what: &'static str, text: &str, expected: impl Into<String>) -> Self {
+        Self { what, text: text.escape_debug().take(64).collect(), expected: expected.into() }
+    }
+}
+
+/// An element of `allowedApp-IDs`: `*` stands for any text, `/` included. Begins with `*`, `R` or `N` (TS-0004
+/// §7.4.29.2.1).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AppIdPattern {
+    text: Box<str>,
+    /// With the slashes replaced, which bound a wildcard in identifiers of entities, but not in App-IDs.
+    flat: EntityPattern,
+}
+
+/// A character that no App-ID contains, and no pattern for them.
+const SLASH: &str = " ";
+
+impl AppIdPattern {
+    /// Whether `app_id` fits.
+    #[must_use]
+    pub fn matches(&self, app_id: &str) -> bool {
+        self.flat.matches(&app_id.replace('/', SLASH))
+    }
+
+    /// The pattern as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl FromStr for AppIdPattern {
+    type Err = PatternError;
+
+    fn from_str(text: &str) -> Result<Self, PatternError> {
+        let wrong = |expected: &str| PatternError::new("App-ID pattern", text, expected);
+        if !text.starts_with(['*', 'R', 'N']) {
+            return Err(wrong("must begin with *, R or N (TS-0004 §7.4.29.2.1)"));
+        }
+        if text.contains(char::is_whitespace) {
+            return Err(wrong("must not contain white space, which no App-ID contains"));
+        }
+        let flat = text.replace('/', SLASH).parse();
+        let flat = flat.map_err(|error: keys::KeyError| wrong(&error.to_string()))?;
+        Ok(Self { text: text.into(), flat })
+    }
+}
+
+/// An element of `allowedAEs`: an AE-ID-Stem, with `*` for any text. Begins with `*`, `S` or `C`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StemPattern(EntityPattern);
+
+impl StemPattern {
+    /// Whether `stem` fits.
+    #[must_use]
+    pub fn matches(&self, stem: &AeIdStem) -> bool {
+        self.0.matches(stem.as_str())
+    }
+
+    /// The one stem that it allows; `None` if it has a wildcard.
+    #[must_use]
+    pub fn only(&self) -> Option<AeIdStem> {
+        if self.0.as_str().contains('*') { None } else { self.0.as_str().parse().ok() }
+    }
+
+    /// A stem with this letter that fits and contains `filling` in the place of the first wildcard, the others
+    /// left empty. `None` if the pattern allows none with that letter, or if `filling` makes no acceptable one.
+    #[must_use]
+    pub fn issue(&self, letter: StemKind, filling: &str) -> Option<AeIdStem> {
+        let (before, after) = self.0.as_str().split_once('*')?;
+        let begins = if before.is_empty() { letter.to_string() } else { before.to_owned() };
+        let text = format!("{begins}{filling}{}", after.replace('*', ""));
+        let stem = AeIdStem::issue(letter, text.strip_prefix(letter.letter())?).ok()?;
+        self.matches(&stem).then_some(stem)
+    }
+
+    /// Whether it allows a stem with this letter.
+    fn allows_letter(&self, letter: StemKind) -> bool {
+        self.0.as_str().starts_with(['*', letter.letter()])
+    }
+
+    /// The pattern as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl FromStr for StemPattern {
+    type Err = PatternError;
+
+    fn from_str(text: &str) -> Result<Self, PatternError> {
+        let wrong = |expected: String| PatternError::new("AE-ID-Stem pattern", text, expected);
+        if text.contains('/') {
+            return Err(wrong("expected a stem such as Clight1, without the CSE (TS-0001 §9.6.29)".into()));
+        }
+        if !text.starts_with(['*', 'S', 'C']) {
+            return Err(wrong("must begin with *, S or C (TS-0001 §7.2)".into()));
+        }
+        // What stands around the wildcards must be able to be part of a stem.
+        let sample = format!("C{}0", text.replace('*', ""));
+        sample.parse::<AeIdStem>().map_err(|error| wrong(error.to_string()))?;
+        if !text.contains('*') {
+            text.parse::<AeIdStem>().map_err(|error| wrong(error.to_string()))?;
+        }
+        text.parse().map(Self).map_err(|error: keys::KeyError| wrong(error.to_string()))
+    }
+}
+
+impl fmt::Display for AppIdPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for StemPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One rule (`<serviceSubscribedAppRule>`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// `applicableCredIDs`; `None` makes it a rule for registrations without an association (register A-25).
+    pub credentials: Option<Vec<CredentialPattern>>,
+    /// `allowedApp-IDs`.
+    pub app_ids: Vec<AppIdPattern>,
+    /// `allowedAEs`.
+    pub stems: Vec<StemPattern>,
+}
+
+impl Rule {
+    fn applies_to(&self, credential: Option<&CredentialId>) -> bool {
+        match (&self.credentials, credential) {
+            (None, None) => true,
+            (Some(patterns), Some(id)) => patterns.iter().any(|pattern| pattern.matches(id)),
+            (None, Some(_)) | (Some(_), None) => false,
+        }
+    }
+
+    fn allows_app(&self, app_id: &str) -> bool {
+        self.app_ids.iter().any(|pattern| pattern.matches(app_id))
+    }
+}
+
+/// Which AE-ID-Stem a registration is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted<'a> {
+    /// The one by which the sender is known already.
+    Known(&'a AeIdStem),
+    /// The one that a sender asks for who is not known by any.
+    Claimed(&'a AeIdStem),
+    /// Left to the registrar, with the letter that is wanted.
+    Open(Option<StemKind>),
+}
+
+/// What rules allow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Admitted {
+    /// This stem.
+    Exactly {
+        /// The stem.
+        stem: AeIdStem,
+        /// A rule names it without a wildcard: the operator chose it.
+        named: bool,
+    },
+    /// A new stem that fits one of these patterns, which all have a wildcard.
+    Fresh {
+        /// Its letter.
+        letter: StemKind,
+        /// The patterns, in the order of their texts; at least one.
+        patterns: Vec<StemPattern>,
+    },
+}
+
+/// The rules that apply at one CSE, arranged so that finding those of a credential takes the same time for any
+/// number of rules that name credentials without a wildcard.
+#[derive(Debug, Default)]
+pub struct RuleBook {
+    rules: Vec<Rule>,
+    /// By Credential-ID: the rules that name it.
+    exact: HashMap<Box<str>, Vec<usize>>,
+    /// The rules to be tried in turn: with a wildcard, or for registrations without an association.
+    general: Vec<usize>,
+}
+
+impl RuleBook {
+    /// The book of `rules`.
+    pub fn new(rules: impl IntoIterator<Item = Rule>) -> Self {
+        let mut book = Self::default();
+        for rule in rules {
+            let number = book.rules.len();
+            match &rule.credentials {
+                Some(patterns) if !patterns.iter().any(|pattern| pattern.as_str().contains('*')) => {
+                    let names: BTreeSet<&str> = patterns.iter().map(CredentialPattern::as_str).collect();
+                    for name in names {
+                        book.exact.entry(name.into()).or_default().push(number);
+                    }
+                }
+                _ => book.general.push(number),
+            }
+            book.rules.push(rule);
+        }
+        book
+    }
+
+    /// How many rules there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// Whether there is no rule, so that nobody may register.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// The rules for registrations over an association with `credential`, or without association.
+    fn of<'a>(&'a self, credential: Option<&'a CredentialId>) -> impl Iterator<Item = &'a Rule> {
+        let exact = credential.and_then(|id| self.exact.get(id.as_str()));
+        let numbers = exact.into_iter().flatten().chain(&self.general);
+        numbers.filter_map(|number| self.rules.get(*number)).filter(move |rule| rule.applies_to(credential))
+    }
+
+    /// Decides on the registration of an AE with this App-ID by a sender with this credential, `None` if there
+    /// is no association.
+    ///
+    /// A sender that is not known by an AE-ID and asks for another stem than the only one that it may have, is
+    /// told what anybody is told who speaks in another's name.
+    ///
+    /// # Errors
+    /// [`Refusal`] with 4126 if no rule fits, or 4106 for another's stem.
+    pub fn admit(
+        &self,
+        credential: Option<&CredentialId>,
+        app_id: &str,
+        wanted: Wanted<'_>,
+    ) -> Result<Admitted, Refusal> {
+        match wanted {
+            Wanted::Known(stem) => self.exactly(credential, app_id, stem),
+            Wanted::Claimed(stem) => {
+                let mut own = self.of(credential).flat_map(|rule| &rule.stems);
+                let first = own.next();
+                let single = first.filter(|first| own.all(|pattern| pattern == *first));
+                match single.and_then(StemPattern::only) {
+                    Some(only) if only != *stem => Err(Refusal::impersonation(RefusalReason::Impersonation)),
+                    _ => self.exactly(credential, app_id, stem),
+                }
+            }
+            Wanted::Open(letter) => self.open(credential, app_id, letter),
+        }
+    }
+
+    fn exactly(
+        &self,
+        credential: Option<&CredentialId>,
+        app_id: &str,
+        stem: &AeIdStem,
+    ) -> Result<Admitted, Refusal> {
+        let allowing = self.of(credential).filter(|rule| rule.allows_app(app_id));
+        let mut patterns = allowing.flat_map(|rule| &rule.stems).filter(|pattern| pattern.matches(stem));
+        let first = patterns.next().ok_or_else(Refusal::no_rule)?;
+        let named = first.only().is_some() || patterns.any(|pattern| pattern.only().is_some());
+        Ok(Admitted::Exactly { stem: stem.clone(), named })
+    }
+
+    /// The only stem there is, or else a fresh one. Of several stems none is picked: which of its devices the
+    /// holder of the key had in mind, only the holder can say (register A-26).
+    fn open(
+        &self,
+        credential: Option<&CredentialId>,
+        app_id: &str,
+        letter: Option<StemKind>,
+    ) -> Result<Admitted, Refusal> {
+        let allowing = self.of(credential).filter(|rule| rule.allows_app(app_id));
+        let fits = |pattern: &&StemPattern| letter.is_none_or(|letter| pattern.allows_letter(letter));
+        let patterns: BTreeSet<&StemPattern> = allowing.flat_map(|rule| &rule.stems).filter(fits).collect();
+        if let (1, Some(stem)) = (patterns.len(), patterns.first().and_then(|pattern| pattern.only())) {
+            return Ok(Admitted::Exactly { stem, named: true });
+        }
+        let letters = letter.map_or_else(|| vec![StemKind::C, StemKind::S], |letter| vec![letter]);
+        for letter in letters {
+            let open = |pattern: &&&StemPattern| pattern.only().is_none() && pattern.allows_letter(letter);
+            let patterns: Vec<StemPattern> = patterns.iter().filter(open).map(|p| (*p).clone()).collect();
+            if !patterns.is_empty() {
+                return Ok(Admitted::Fresh { letter, patterns });
+            }
+        }
+        Err(Refusal::no_rule())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use onem2m::status::ResponseStatusCode as Rsc;
+
+    use super::*;
+
+    fn all<T: FromStr<Err: fmt::Debug>>(texts: &[&str]) -> Vec<T> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    fn rule(credentials: Option<&[&str]>, app_ids: &[&str], stems: &[&str]) -> Rule {
+        Rule { credentials: credentials.map(all), app_ids: all(app_ids), stems: all(stems) }
+    }
+
+    fn stem(text: &str) -> AeIdStem {
+        text.parse().unwrap()
+    }
+
+    fn id(text: &str) -> CredentialId {
+        text.parse().unwrap()
+    }
+
+    fn exactly(text: &str, named: bool) -> Result<Admitted, Rsc> {
+        Ok(Admitted::Exactly { stem: stem(text), named })
+    }
+
+    fn ask(book: &RuleBook, who: Option<&str>, app: &str, wanted: Wanted<'_>) -> Result<Admitted, Rsc> {
+        let who = who.map(id);
+        book.admit(who.as_ref(), app, wanted).map_err(|refusal| refusal.rsc)
+    }
+
+    const LIGHT1: Option<&str> = Some("12-light1@home.example.org");
+    const LIGHT2: Option<&str> = Some("12-light2@home.example.org");
+    const NO_RULE: Result<Admitted, Rsc> = Err(Rsc::AppRuleValidationFailed);
+    const DENIED: Result<Admitted, Rsc> = Err(Rsc::OriginatorNotAuthenticated);
+
+    fn lights() -> RuleBook {
+        RuleBook::new([
+            rule(Some(&["12-light1@home.example.org"]), &["Nlight.example"], &["Clight1"]),
+            rule(Some(&["12-light2@home.example.org"]), &["Nlight.example"], &["Clight2"]),
+            rule(None, &["Ngw.example"], &["Cgw"]),
+            rule(Some(&["12-*@bsf.example.org"]), &["Nmeter.*"], &["Cmeter*", "S*"]),
+        ])
+    }
+
+    /// TS-0001 §9.6.29: credential, App-ID and stem fit the same rule, or nothing is allowed.
+    #[test]
+    fn nothing_is_combined_across_rules() {
+        let book = lights();
+        let (one, two) = (stem("Clight1"), stem("Clight2"));
+        assert_eq!(ask(&book, LIGHT1, "Nlight.example", Wanted::Known(&one)), exactly("Clight1", true));
+        assert_eq!(ask(&book, LIGHT1, "Nlight.example", Wanted::Known(&two)), NO_RULE);
+        assert_eq!(ask(&book, LIGHT1, "Nother", Wanted::Known(&one)), NO_RULE, "B8");
+        assert_eq!(ask(&book, None, "Nlight.example", Wanted::Known(&one)), NO_RULE);
+        assert_eq!(ask(&book, LIGHT1, "Ngw.example", Wanted::Known(&stem("Cgw"))), NO_RULE, "A-25");
+        assert_eq!(ask(&book, None, "Ngw.example", Wanted::Claimed(&stem("Cgw"))), exactly("Cgw", true));
+        let two_apps = RuleBook::new([
+            rule(Some(&["12-a@x.org"]), &["N1"], &["Cone"]),
+            rule(Some(&["12-a@x.org"]), &["N2"], &["Ctwo"]),
+        ]);
+        let one = stem("Cone");
+        assert_eq!(ask(&two_apps, Some("12-a@x.org"), "N2", Wanted::Known(&one)), NO_RULE);
+        assert_eq!(ask(&two_apps, Some("12-a@x.org"), "N2", Wanted::Open(None)), exactly("Ctwo", true));
+    }
+
+    /// X2: 4106 where one stem is all that the key may have, 4126 where there are several and none fits, or
+    /// where there is no rule.
+    #[test]
+    fn another_ones_stem() {
+        let book = lights();
+        let (one, none) = (stem("Clight1"), stem("Cnobody"));
+        for claimed in [&one, &none] {
+            assert_eq!(ask(&book, LIGHT2, "Nlight.example", Wanted::Claimed(claimed)), DENIED);
+            assert_eq!(ask(&book, LIGHT2, "Nother", Wanted::Claimed(claimed)), DENIED);
+            let stranger = Some("12-stranger@home.example.org");
+            assert_eq!(ask(&book, stranger, "Nlight.example", Wanted::Claimed(claimed)), NO_RULE);
+            let meter = Some("12-b-tid/x==@bsf.example.org");
+            assert_eq!(ask(&book, meter, "Nmeter.1", Wanted::Claimed(claimed)), NO_RULE);
+        }
+        assert_eq!(
+            ask(&book, LIGHT2, "Nother", Wanted::Claimed(&stem("Clight2"))),
+            NO_RULE,
+            "its own stem with another application"
+        );
+    }
+
+    /// TS-0001 §10.2.2.2 step 003, register A-26.
+    #[test]
+    fn what_is_left_open() {
+        let book = lights();
+        assert_eq!(ask(&book, LIGHT1, "Nlight.example", Wanted::Open(None)), exactly("Clight1", true));
+        let c = Wanted::Open(Some(StemKind::C));
+        assert_eq!(ask(&book, LIGHT1, "Nlight.example", c), exactly("Clight1", true));
+        assert_eq!(ask(&book, LIGHT1, "Nlight.example", Wanted::Open(Some(StemKind::S))), NO_RULE);
+        let meter = Some("12-x@bsf.example.org");
+        let fresh = |letter, texts: &[&str]| Ok(Admitted::Fresh { letter, patterns: all(texts) });
+        assert_eq!(ask(&book, meter, "Nmeter.7", Wanted::Open(None)), fresh(StemKind::C, &["Cmeter*"]));
+        let s = Wanted::Open(Some(StemKind::S));
+        assert_eq!(ask(&book, meter, "Nmeter.7", s), fresh(StemKind::S, &["S*"]));
+        let several = RuleBook::new([rule(Some(&["*"]), &["*"], &["Cone", "Ctwo"])]);
+        assert_eq!(ask(&several, LIGHT1, "N1", Wanted::Open(None)), NO_RULE, "none is picked silently");
+        let twice =
+            RuleBook::new([rule(Some(&["*"]), &["*"], &["Cone"]), rule(Some(&["*"]), &["N*"], &["Cone"])]);
+        assert_eq!(ask(&twice, LIGHT1, "N1", Wanted::Open(None)), exactly("Cone", true));
+        assert_eq!(ask(&twice, LIGHT1, "N1", Wanted::Claimed(&stem("Ctwo"))), DENIED);
+        let only_s = RuleBook::new([rule(Some(&["*"]), &["*"], &["S*"])]);
+        assert_eq!(ask(&only_s, LIGHT1, "N1", Wanted::Open(None)), fresh(StemKind::S, &["S*"]));
+    }
+
+    /// Registers.
+    #[test]
+    fn absent_is_nothing_and_a_star_is_any_association() {
+        let any = RuleBook::new([rule(Some(&["*"]), &["*"], &["*"])]);
+        let one = stem("Clight1");
+        assert_eq!(ask(&any, LIGHT1, "", Wanted::Known(&one)), exactly("Clight1", false));
+        assert_eq!(ask(&any, None, "Nx", Wanted::Claimed(&one)), NO_RULE, "* needs an association");
+        for empty in [
+            rule(Some(&["*"]), &[], &["*"]),
+            rule(Some(&["*"]), &["*"], &[]),
+            rule(Some(&[]), &["*"], &["*"]),
+        ] {
+            let book = RuleBook::new([empty]);
+            for wanted in [Wanted::Known(&one), Wanted::Claimed(&one), Wanted::Open(None)] {
+                assert_eq!(ask(&book, LIGHT1, "Nx", wanted), NO_RULE);
+                assert_eq!(ask(&book, None, "Nx", wanted), NO_RULE);
+            }
+        }
+        assert_eq!(ask(&RuleBook::default(), LIGHT1, "Nx", Wanted::Open(None)), NO_RULE);
+    }
+
+    #[test]
+    fn patterns_are_checked() {
+        for bad in ["", "nlight", "r1", "light", "N a", "N\n", "S*"] {
+            assert!(bad.parse::<AppIdPattern>().is_err(), "{bad:?}");
+        }
+        for bad in ["", "C", "S", "Xlight", "light*", "/mn/C1", "C 1", "Cé", "c*", "C#*"] {
+            assert!(bad.parse::<StemPattern>().is_err(), "{bad:?}");
+        }
+        for good in ["*", "C*", "S*", "C123*X", "*X", "Clight1", "C~*", "**"] {
+            assert_eq!(good.parse::<StemPattern>().unwrap().to_string(), good);
+        }
+        let any: AppIdPattern = "N*x".parse().unwrap();
+        assert!(any.matches("Na/b/x") && any.matches("Nx") && !any.matches("Na/b/xy"));
+        assert!("*".parse::<AppIdPattern>().unwrap().matches("R1/2"));
+        assert!(!"N*".parse::<AppIdPattern>().unwrap().matches("R1"));
+        assert_eq!(
+            "light".parse::<AppIdPattern>().unwrap_err().to_string(),
+            "App-ID pattern \"light\": must begin with *, R or N (TS-0004 §7.4.29.2.1)"
+        );
+    }
+
+    #[test]
+    fn stems_are_made_to_fit() {
+        for (pattern, letter, made) in [
+            ("*", StemKind::C, Some("Cf00")),
+            ("*", StemKind::S, Some("Sf00")),
+            ("C*", StemKind::C, Some("Cf00")),
+            ("C*", StemKind::S, None),
+            ("C123*X", StemKind::C, Some("C123f00X")),
+            ("*-lamp*", StemKind::C, Some("Cf00-lamp")),
+            ("Clight1", StemKind::C, None),
+        ] {
+            let pattern: StemPattern = pattern.parse().unwrap();
+            assert_eq!(pattern.issue(letter, "f00"), made.map(stem), "{pattern}");
+        }
+    }
+}
