@@ -2,11 +2,12 @@
 
 use std::{io::IsTerminal as _, net::SocketAddr, path::Path, process::ExitCode, sync::Arc, time::Duration};
 
-use identity::{Credential, Function, KeyRefusal, Peer, usable};
+use identity::{Channel, Credential, Function, KeyRefusal, usable};
 use keys::{CredentialId, Kpsa, OsRng, PskIdentity};
 use net::{Handler, KeySource, Listener, ListenerConfig, Live, ServerNames};
 use onem2m::{
     primitive::{Request, Response},
+    status::ResponseStatusCode,
     time::{Clock, SystemClock},
 };
 use serde_json::json;
@@ -65,7 +66,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running, Failure> {
     let live = Live::new();
     // Before the first key is read, so that no change of a credential goes unheard.
     let changes = store.subscribe()?;
-    let (journal, scribe) = Journal::new(Arc::clone(&clock));
+    let (journal, scribe) = Journal::new(Arc::clone(&clock), config.audit.lines);
 
     let registrar = cse::Registrar::new(
         config.cse.settings(),
@@ -143,8 +144,14 @@ fn points_of_access(config: &Config, addresses: &[SocketAddr]) -> Vec<String> {
 struct Served(cse::Registrar);
 
 impl Handler for Served {
-    async fn handle(&self, peer: &Arc<Peer>, request: Request) -> Response {
-        self.0.handle(peer, request).await
+    async fn handle(&self, channel: &Channel, request: Request) -> Response {
+        match channel {
+            Channel::Association(peer) => self.0.handle(peer, request).await,
+            Channel::Local(_) | Channel::Clear(_) => {
+                let text = "the request needs a security association";
+                Response::refuse(ResponseStatusCode::SecurityAssociationRequired, &request, text)
+            }
+        }
     }
 }
 

@@ -96,7 +96,7 @@ pub(crate) async fn burst<H: Handler>(
     }
 }
 
-fn builder(limits: &Limits) -> http1::Builder {
+pub(crate) fn builder(limits: &Limits) -> http1::Builder {
     let mut builder = http1::Builder::new();
     let header = limits.max_header.max(Limits::MIN_HEADER);
     builder.timer(TokioTimer::new()).header_read_timeout(limits.header_deadline);

@@ -19,7 +19,7 @@ use hyper::{
     body::{Body, Frame, Incoming, SizeHint},
     header::{CONNECTION, HeaderValue},
 };
-use identity::Peer;
+use identity::Channel;
 use onem2m::{
     primitive::{Request, Response},
     status::ResponseStatusCode,
@@ -30,10 +30,9 @@ use crate::Limits;
 
 /// What answers requests.
 pub trait Handler: Send + Sync + 'static {
-    /// Answers a request that came over the association of `peer`. The association closes while this runs if the
-    /// credential is revoked; the future is then dropped, so what must not be left half done belongs into one
-    /// transaction.
-    fn handle(&self, peer: &Arc<Peer>, request: Request) -> impl Future<Output = Response> + Send;
+    /// Answers a request that came in by `channel`. An association closes while this runs if its credential is
+    /// revoked; the future is then dropped, so what must not be left half done belongs into one transaction.
+    fn handle(&self, channel: &Channel, request: Request) -> impl Future<Output = Response> + Send;
 }
 
 /// Where a connection is between two requests.
@@ -126,7 +125,7 @@ impl Drop for Answer {
 /// What every request of an association is answered with.
 pub(crate) struct Desk<H> {
     pub(crate) handler: Arc<H>,
-    pub(crate) peer: Arc<Peer>,
+    pub(crate) channel: Channel,
     pub(crate) limits: Arc<Limits>,
     pub(crate) phase: Arc<Phase>,
 }
@@ -135,7 +134,7 @@ impl<H> Clone for Desk<H> {
     fn clone(&self) -> Self {
         Self {
             handler: Arc::clone(&self.handler),
-            peer: Arc::clone(&self.peer),
+            channel: self.channel.clone(),
             limits: Arc::clone(&self.limits),
             phase: Arc::clone(&self.phase),
         }
@@ -183,7 +182,7 @@ impl<H: Handler> Desk<H> {
                 return response_to_http(&refusal, binding::http::Serialization::default());
             }
         };
-        let response = self.handler.handle(&self.peer, request).await;
+        let response = self.handler.handle(&self.channel, request).await;
         response_to_http(&response, serialization)
     }
 }

@@ -62,6 +62,7 @@ mod listener;
 mod live;
 mod lookup;
 mod observer;
+mod plain;
 mod serve;
 mod stream;
 
@@ -72,6 +73,7 @@ pub use listener::{ListenError, Listener, ListenerConfig};
 pub use live::{Live, LiveAssociation};
 pub use lookup::KeySource;
 pub use observer::{EndEvent, EndReason, HandshakeEvent, HandshakeOutcome, HandshakeRefusal, Observer};
+pub use plain::{PlainEndpoint, PlainError, PlainListener};
 
 /// What users of this crate need of `association`, which they do not see.
 pub use association::{Alert, ClientPsk, Error as AssociationError, ServerNames, Suite, SuitePolicy};

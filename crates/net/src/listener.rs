@@ -6,7 +6,7 @@ use std::{
 };
 
 use association::{ServerContext, ServerNames, SuitePolicy};
-use identity::{Established, Peer};
+use identity::{Channel, Established, Peer};
 use onem2m::time::{Clock, SystemClock, Timestamp};
 use thiserror::Error;
 use tokio::{
@@ -166,7 +166,7 @@ impl<K: KeySource, H: Handler, O: Observer> Listener<K, H, O> {
     }
 }
 
-fn listen(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+pub(crate) fn listen(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     let socket = match address.ip() {
         IpAddr::V4(_) => TcpSocket::new_v4(),
         IpAddr::V6(_) => TcpSocket::new_v6(),
@@ -224,7 +224,7 @@ impl<K: KeySource, H: Handler, O: Observer> Hall<K, H, O> {
         let begun = Instant::now();
         let desk = Desk {
             handler: Arc::clone(&self.handler),
-            peer: Arc::clone(registration.peer()),
+            channel: Channel::Association(Arc::clone(registration.peer())),
             limits: Arc::clone(&self.limits),
             phase: Arc::new(Phase::default()),
         };
@@ -238,7 +238,7 @@ impl<K: KeySource, H: Handler, O: Observer> Hall<K, H, O> {
         let reason = serve(&mut stream, &desk, &endings).await;
         self.observer.ended(&EndEvent {
             association: registration.id(),
-            credential_id: desk.peer.credential_id().clone(),
+            credential_id: registration.peer().credential_id().clone(),
             source,
             reason,
             requests: desk.phase.answered(),

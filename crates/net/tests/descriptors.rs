@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use association::ClientPsk;
-use identity::{Credential, KeyRefusal, Peer};
+use identity::{Channel, Credential, KeyRefusal};
 use keys::{KeyLengthPolicy, Kpsa, PskIdentity, Secret};
 use net::{
     DialLimits, Handler, HandshakeEvent, HandshakeOutcome, HandshakeRefusal, HttpConnection, KeySource,
@@ -27,7 +27,7 @@ impl KeySource for Nobody {
 }
 
 impl Handler for Nobody {
-    async fn handle(&self, _: &Arc<Peer>, request: Request) -> Response {
+    async fn handle(&self, _: &Channel, request: Request) -> Response {
         Response::new(ResponseStatusCode::Ok, &request)
     }
 }

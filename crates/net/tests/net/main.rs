@@ -10,4 +10,5 @@
 mod ending;
 mod entering;
 mod exchanging;
+mod plain;
 mod stage;

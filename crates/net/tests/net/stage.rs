@@ -8,7 +8,7 @@ use std::{
 };
 
 use association::{Association, ClientContext, ClientPsk, Progress, ReadOutcome, SuitePolicy};
-use identity::{Credential, CredentialState, Function, KeyRefusal, Peer};
+use identity::{Channel, Credential, CredentialState, Function, KeyRefusal};
 use keys::{CredentialId, KeyLengthPolicy, Kpsa, PskIdentity, Secret};
 use net::{
     DialLimits, EndEvent, Handler, HandshakeEvent, HandshakeOutcome, HandshakeRefusal, HttpConnection,
@@ -115,8 +115,14 @@ pub(crate) struct Tell {
     pub(crate) hold: Semaphore,
 }
 
+impl Tell {
+    pub(crate) fn new() -> Self {
+        Self { entered: Semaphore::new(0), hold: Semaphore::new(0) }
+    }
+}
+
 impl Handler for Tell {
-    async fn handle(&self, peer: &Arc<Peer>, request: Request) -> Response {
+    async fn handle(&self, channel: &Channel, request: Request) -> Response {
         self.entered.add_permits(1);
         if request.to.ends_with("hold") {
             self.hold.acquire().await.unwrap().forget();
@@ -125,7 +131,7 @@ impl Handler for Tell {
         response.pc = Some(if request.to.ends_with("much") {
             json!({ "m2m:dbg": "x".repeat(32 << 20) })
         } else {
-            json!({ "m2m:dbg": peer.credential_id().as_str() })
+            json!({ "m2m:dbg": channel.credential_id().map_or_else(|| channel.to_string(), ToString::to_string) })
         });
         response
     }
@@ -186,7 +192,7 @@ impl Stage {
         let keys = Arc::new(Keys::default());
         keys.set(LIGHT, Lookup::Key);
         keys.set(PHONE, Lookup::Key);
-        let handler = Arc::new(Tell { entered: Semaphore::new(0), hold: Semaphore::new(0) });
+        let handler = Arc::new(Tell::new());
         let (to_handshakes, handshakes) = mpsc::unbounded_channel();
         let (to_ends, ends) = mpsc::unbounded_channel();
         let events = Arc::new(Events { handshakes: to_handshakes, ends: to_ends });
