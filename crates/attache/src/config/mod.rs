@@ -3,6 +3,7 @@
 //! Unknown keys are errors. Every error names the file, the line, and what was expected. Relative paths are
 //! relative to the file. Parsing looks at nothing but the text, so that it can be tested without files.
 
+mod audit;
 mod cse;
 mod limits;
 mod listener;
@@ -15,6 +16,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 pub(crate) use self::{
+    audit::AuditSection,
     cse::{CseSection, parsed},
     limits::LimitsSection,
     listener::ListenerSection,
@@ -32,6 +34,8 @@ pub(crate) struct Config {
     pub(crate) listener: Vec<ListenerSection>,
     #[serde(default)]
     pub(crate) limits: LimitsSection,
+    #[serde(default)]
+    pub(crate) audit: AuditSection,
     #[serde(default)]
     pub(crate) log: LogSection,
     /// The folder that relative paths start from.
