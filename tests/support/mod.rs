@@ -1,5 +1,6 @@
 //! A registrar as an operator runs it: the real binary, a real store in a temporary folder, a real port.
 #![allow(dead_code, reason = "each test binary uses its own part")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 use std::{
     fs,
@@ -110,6 +111,10 @@ impl World {
         let server = self.server.take().unwrap();
         server.terminate();
         server.finish()
+    }
+
+    pub(crate) fn server(&self) -> &Process {
+        self.server.as_ref().unwrap()
     }
 
     pub(crate) fn server_id(&self) -> u32 {

@@ -11,7 +11,10 @@ use keys::{KeyLengthPolicy, Kpsa, PskIdentity, Secret};
 use onem2m::id::{AeId, AeIdStem, CseId, ResourceName};
 use serde::Deserialize;
 
-use crate::{config::parsed, outcome::Failure};
+use crate::{
+    config::{located, parsed},
+    outcome::Failure,
+};
 
 /// The file as it is written by hand or by `attache credential add --device-file`.
 #[derive(Debug, Deserialize)]
@@ -104,11 +107,7 @@ impl DeviceFile {
             Failure::usage(format_args!("cannot read the device file {}: {error}", path.display()))
         })?);
         let mut file: Self = toml::from_str(&text).map_err(|error| {
-            // toml quotes the line it stumbled over, which may be the one with the key.
-            let line = error
-                .span()
-                .map_or(0, |span| text.get(..span.start).map_or(0, |t| t.matches('\n').count()) + 1);
-            Failure::usage(format_args!("{}: line {line}: {}", path.display(), error.message()))
+            Failure::usage(format_args!("{}: {}", path.display(), located(&text, &error)))
         })?;
         file.path = path.to_owned();
         if file.ae.stem.is_none() {

@@ -26,6 +26,12 @@ pub(crate) struct Failure {
     rsc: Option<ResponseStatusCode>,
 }
 
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
 pub(crate) type Done = Result<ExitCode, Failure>;
 
 impl Failure {

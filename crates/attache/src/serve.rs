@@ -1,6 +1,6 @@
 //! `attache serve`: the one function that builds the program, and its life.
 
-use std::{io::IsTerminal as _, net::SocketAddr, path::Path, process::ExitCode, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::Path, process::ExitCode, sync::Arc, time::Duration};
 
 use identity::{Channel, Credential, Function, KeyRefusal, usable};
 use keys::{CredentialId, Kpsa, OsRng, PskIdentity};
@@ -13,14 +13,16 @@ use onem2m::{
 use serde_json::json;
 use store::{Change, ChangeKind, Changes, Credentials as _, Event, Store};
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{self, SignalKind},
     task::JoinHandle,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::{Config, LogFormat, LogSection},
+    config::Config,
+    log,
     outcome::{Done, Failure, causes, say},
+    reload::Reload,
     stored,
     witness::Journal,
 };
@@ -33,7 +35,8 @@ const SWEPT: u32 = 1000;
 /// Runs the registrar that the file at `path` describes until it is told to stop.
 pub(crate) async fn run(path: &Path, json: bool) -> Done {
     let config = Config::load(path)?;
-    log(&config.log);
+    let dials = log::start(&config.log)?;
+    let mut signals = Signals::listen()?;
     let running = start(&config).await?;
     for address in running.addresses() {
         let fact = json!({ "listening": address.to_string(), "cse": config.cse.id.to_string() });
@@ -43,7 +46,10 @@ pub(crate) async fn run(path: &Path, json: bool) -> Done {
             format_args!("{} listens on {address} (TLS 1.2, provisioned keys, HTTP)", config.cse.id),
         );
     }
-    stop_signal().await?;
+    let reload = Reload::new(path, config, dials);
+    while signals.next().await == Signal::Reload {
+        reload.now();
+    }
     tracing::info!("stopping");
     running.stop().await?;
     Ok(ExitCode::SUCCESS)
@@ -238,22 +244,35 @@ async fn sweep(registrar: Arc<Served>, shutdown: CancellationToken) {
     }
 }
 
-async fn stop_signal() -> Result<(), Failure> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::internal)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::internal)?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Signal {
+    Stop,
+    Reload,
 }
 
-/// Sends the log to standard error, as configured.
-fn log(section: &LogSection) {
-    let filter = tracing_subscriber::EnvFilter::builder().parse_lossy(&section.level);
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match section.format {
-        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
-        LogFormat::Json => log.json().init(),
+/// The signals that are listened to: from before the start, so that an early one is not lost.
+struct Signals {
+    terminate: unix::Signal,
+    interrupt: unix::Signal,
+    hangup: unix::Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, Failure> {
+        let listen = |kind| unix::signal(kind).map_err(Failure::internal);
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.terminate.recv() => Signal::Stop,
+            _ = self.interrupt.recv() => Signal::Stop,
+            _ = self.hangup.recv() => Signal::Reload,
+        }
     }
 }

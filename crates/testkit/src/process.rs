@@ -7,6 +7,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::wait::{DEADLINE, Patience, wait_until};
 
 /// How long the rest of a dead child's words may take to arrive before a grandchild is blamed for holding
@@ -157,9 +159,30 @@ impl Process {
     ///
     /// When the signal cannot be sent.
     pub fn terminate(&self) {
-        let id =
-            i32::try_from(self.id()).ok().and_then(rustix::process::Pid::from_raw).expect("a process id");
-        rustix::process::kill_process(id, rustix::process::Signal::TERM).expect("send SIGTERM to our child");
+        self.signal(Signal::TERM);
+    }
+
+    /// What Ctrl-C does (SIGINT).
+    ///
+    /// # Panics
+    ///
+    /// When the signal cannot be sent.
+    pub fn interrupt(&self) {
+        self.signal(Signal::INT);
+    }
+
+    /// Asks the child to read its configuration again (SIGHUP).
+    ///
+    /// # Panics
+    ///
+    /// When the signal cannot be sent.
+    pub fn hang_up(&self) {
+        self.signal(Signal::HUP);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let id = i32::try_from(self.id()).ok().and_then(Pid::from_raw).expect("a process id");
+        kill_process(id, signal).expect("send a signal to our child");
     }
 
     /// Kills the child where it stands (SIGKILL) and waits until it is gone.

@@ -10,7 +10,10 @@ mod listener;
 mod log;
 mod store;
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use serde::Deserialize;
 use thiserror::Error;
@@ -41,6 +44,9 @@ pub(crate) struct Config {
     /// The folder that relative paths start from.
     #[serde(skip)]
     base: PathBuf,
+    /// The sections as they were written, to see which have changed.
+    #[serde(skip)]
+    written: toml::Table,
 }
 
 /// Why a configuration is not one.
@@ -53,7 +59,7 @@ pub(crate) enum ConfigError {
         #[source]
         error: std::io::Error,
     },
-    /// The text is not what it should be; the message has line and column.
+    /// The text is not what it should be; the message has the line.
     #[error("{}: {message}", path.display())]
     Wrong { path: PathBuf, message: String },
 }
@@ -69,13 +75,20 @@ impl Config {
     /// Reads `text`, the contents of the file at `path`.
     pub(crate) fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         let wrong = |message: String| ConfigError::Wrong { path: path.to_owned(), message };
-        let mut config: Self =
-            toml::from_str(text).map_err(|error| wrong(error.to_string().trim_end().into()))?;
+        let mut config: Self = toml::from_str(text).map_err(|error| wrong(located(text, &error)))?;
+        config.written = toml::from_str(text).map_err(|error| wrong(located(text, &error)))?;
         config.base = path.parent().map(Path::to_owned).unwrap_or_default();
         if config.listener.is_empty() {
             return Err(wrong("expected at least one [[listener]]".into()));
         }
         Ok(config)
+    }
+
+    /// The sections that are written otherwise in `other`, by name.
+    pub(crate) fn differences(&self, other: &Self) -> Vec<String> {
+        let names: BTreeSet<&String> = self.written.keys().chain(other.written.keys()).collect();
+        let differ = |name: &&&String| self.written.get(**name) != other.written.get(**name);
+        names.iter().filter(differ).map(ToString::to_string).collect()
     }
 
     /// Where the store is.
@@ -94,6 +107,13 @@ impl Config {
             }
         }
     }
+}
+
+/// What is wrong, and in which line. The line itself is not repeated: somebody may have written a key into it.
+pub(crate) fn located(text: &str, error: &toml::de::Error) -> String {
+    let start = error.span().map_or(0, |span| span.start);
+    let line = text.get(..start).map_or(0, |before| before.matches('\n').count()) + 1;
+    format!("line {line}: {}", error.message())
 }
 
 #[cfg(test)]
@@ -138,6 +158,8 @@ address = "127.0.0.1:8443"
             ("\"127.0.0.1:8443\"", "\"localhost\"", ["line 10", "socket address"].as_slice()),
             ("\"//example.org/mn-cse-123456\"", "\"/mn-cse-123456\"", ["line 6", "CSE-ID"].as_slice()),
             ("base_name = \"home_gateway\"", "base_name = \"a/b\"", ["line 7", "resourceName"].as_slice()),
+            ("path =", "kek = \"5ec12e75ec12e7\"\npath =", ["line 3", "unknown field `kek`"].as_slice()),
+            ("[cse]", "[log]\nlevel = \"inof\"\n[cse]", ["line 6", "inof", "trace"].as_slice()),
             ("[cse]", "[cse]\nkind = \"gateway\"", ["line 6", "unknown variant", "mn"].as_slice()),
             ("[[listener]]\naddress = \"127.0.0.1:8443\"", "", ["[[listener]]"].as_slice()),
         ] {
@@ -147,6 +169,15 @@ address = "127.0.0.1:8443"
             for part in expected {
                 assert!(message.contains(part), "{part:?} is not in:\n{message}");
             }
+            assert!(!message.contains("5ec12e7"), "a line with a key is quoted: {message}");
         }
+    }
+
+    #[test]
+    fn a_changed_section_is_named() {
+        let read = |text: &str| Config::parse(text, Path::new("attache.toml")).unwrap();
+        let other = MINIMAL.replace("home_gateway", "other") + "[log]\nlevel = \"warn\"\n";
+        assert_eq!(read(MINIMAL).differences(&read(&other)), ["cse", "log"]);
+        assert!(read(MINIMAL).differences(&read(&format!("# a remark\n{MINIMAL}"))).is_empty());
     }
 }
