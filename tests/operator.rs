@@ -6,7 +6,9 @@ mod support;
 
 use std::fs;
 
-use support::World;
+use device::Attachment;
+use serde_json::Value;
+use support::{Device, World};
 
 /// Waits until the server's log has a line with all of `words`.
 fn said(world: &World, words: &[&str]) -> String {
@@ -43,7 +45,7 @@ fn a_configuration_is_reloaded_or_left_alone() {
     world.server().hang_up();
     said(&world, &["need a restart", "cse"]);
     let line = said(&world, &["was reloaded"]);
-    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let line = json(&line);
     assert_eq!(line["level"], "INFO", "the form of the log has changed");
 
     rewrite(&world, "level = \"info\"", "level = \"warn\"");
@@ -55,4 +57,102 @@ fn a_configuration_is_reloaded_or_left_alone() {
     let finished = world.stop();
     assert_eq!(finished.code(), 0, "{}", finished.stderr);
     assert!(!finished.stderr.contains("stopping"), "info is not said any more: {}", finished.stderr);
+}
+
+const KEY: &str = "000102030405060708090a0b0c0d0e0f";
+const OTHER_KEY: &str = "101112131415161718191a1b1c1d1e1f";
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text.lines().next().unwrap()).unwrap()
+}
+
+/// Runs `arguments`, which must fail with `code` and say each of `words` in one line, and must leave the store
+/// and the files as they are.
+fn fails(world: &World, arguments: &[&str], code: i32, words: &[&str]) {
+    let (before, files) = (world.digest(), files(world));
+    let finished = world.run(arguments);
+    assert_eq!(finished.code(), code, "{arguments:?}: {}{}", finished.stdout, finished.stderr);
+    let line = finished.stderr.lines().find(|line| line.starts_with("attache: ")).unwrap_or_default();
+    for word in words {
+        assert!(line.contains(word), "{arguments:?}: {word:?} is not in: {}", finished.stderr);
+    }
+    for secret in [KEY, OTHER_KEY] {
+        assert!(!finished.stderr.contains(secret), "a key was printed: {}", finished.stderr);
+    }
+    assert_eq!(world.digest(), before, "{arguments:?} changed the store");
+    assert_eq!(self::files(world), files, "{arguments:?} left a file");
+}
+
+fn files(world: &World) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(world.folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| !name.ends_with("-wal") && !name.ends_with("-shm"))
+        .collect();
+    names.sort();
+    names
+}
+
+/// Rotation ends what the old key opened, and from then on only the new one opens anything.
+#[tokio::test]
+async fn a_rotated_key_replaces_the_old_one_at_once() {
+    let world = World::start();
+    let device = Device::numbered(1);
+    world.import(std::slice::from_ref(&device));
+    let mut old = world.attach(&device).await;
+    old.register(&device.description()).await.unwrap();
+    let address = world.address.to_string();
+    let rotate = ["--json", "credential", "rotate", &device.psk_identity, "--generate"];
+    let file = ["--device-file", "light1.toml", "--registrar", &address];
+    let rotated = json(&world.run(&[&rotate[..], &file].concat()).success().stdout);
+    assert_eq!((&rotated["version"], &rotated["device_file"]), (&2.into(), &"light1.toml".into()));
+    said(&world, &["associations closed", &device.psk_identity]);
+    assert!(Attachment::open(&world.registrar(), &device.identity(), device.key()).await.is_err());
+    let attach = ["--json", "device", "attach", "--device", "light1.toml"];
+    let attached = json(&world.run(&attach).success().stdout);
+    assert_eq!(attached["attached"], device.ae_id());
+
+    let shown = world.run(&["--json", "credential", "show", &device.psk_identity]).success().stdout;
+    let shown = json(&shown);
+    assert_eq!((&shown["version"], &shown["registered"][0]), (&2.into(), &device.ae_id().into()));
+    let audit = world.run(&["inspect", "audit"]).success().stdout;
+    assert!(audit.contains("credential.rotate"), "{audit}");
+    let key = fs::read_to_string(world.path("light1.toml")).unwrap();
+    let key = key.lines().find_map(|line| line.strip_prefix("key_hex = ")).unwrap().trim_matches('"');
+    let store = fs::read(world.path("attache.db-wal")).unwrap();
+    assert!(
+        !store.windows(key.len()).any(|window| window == key.as_bytes()),
+        "a key is readable in the store"
+    );
+}
+
+#[test]
+fn a_rotation_that_cannot_be_is_named_and_changes_nothing() {
+    let world = World::start();
+    let (first, second) = (Device::numbered(1), Device::numbered(2));
+    world.import(&[first.clone(), second.clone()]);
+    fs::write(world.path("second"), &second.key_hex).unwrap();
+    fs::write(world.path("first"), &first.key_hex).unwrap();
+    fs::write(world.path("short"), "1a2b3c4d5e6f7a8b").unwrap();
+    fs::write(world.path("there.toml"), "").unwrap();
+    let name = first.psk_identity.as_str();
+    let rotate = |name: &str, key: &str, words: &[&str]| {
+        let key_and_file = ["--key-file", key, "--device-file", "new.toml", "--registrar", "127.0.0.1:1"];
+        fails(&world, &[&["credential", "rotate", name][..], &key_and_file].concat(), 2, words);
+    };
+    rotate(name, "second", &["key value", &second.psk_identity]);
+    rotate(name, "first", &["key value", &first.psk_identity]);
+    rotate(name, "short", &["8 octets", "16"]);
+    rotate(name, "missing", &["missing", "No such file"]);
+    rotate("nobody@x.org", "second", &["12-nobody@x.org"]);
+    rotate(&"a".repeat(257), "second", &["psk_identity", "aaaa…", "1 to 256 octets"]);
+    let generate = ["credential", "rotate", name, "--generate"];
+    let there = ["--device-file", "there.toml", "--registrar", "127.0.0.1:1"];
+    fails(&world, &[&generate[..], &there].concat(), 2, &["there.toml", "exists"]);
+    let nowhere = ["--device-file", "nowhere/new.toml", "--registrar", "127.0.0.1:1"];
+    fails(&world, &[&generate[..], &nowhere].concat(), 2, &["nowhere/new.toml"]);
+    drop(world.run(&["credential", "revoke", name]).success());
+    fs::write(world.path("fresh"), OTHER_KEY).unwrap();
+    rotate(name, "fresh", &[name, "revoked"]);
+    fails(&world, &["credential", "show", "nobody@x.org"], 2, &["12-nobody@x.org"]);
 }

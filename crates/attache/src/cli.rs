@@ -1,4 +1,5 @@
 //! What a person types.
+#![expect(clippy::doc_markdown, reason = "these texts are printed as they stand")]
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -20,7 +21,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run the registrar that a configuration file describes
     Serve(ConfigArg),
-    /// Add, import, list and revoke credentials (the psk-lookup-table)
+    /// Add, import, show, rotate and revoke credentials (the psk-lookup-table)
     #[command(subcommand)]
     Credential(CredentialCommand),
     /// Act as a device: attach to a registrar and send requests
@@ -49,12 +50,41 @@ pub(crate) enum CredentialCommand {
     Import(CredentialImport),
     /// List credentials, never their keys
     List(CredentialList),
+    /// Show one credential and what is registered with it, never its key
+    Show(CredentialName),
+    /// Give a credential a new key; whoever attached with the old one is disconnected
+    Rotate(CredentialRotate),
     /// Withdraw a credential for good: its key is erased, its identity stays reserved
     Revoke(CredentialName),
 }
 
+/// Where a key comes from; never from the command line, which others can see.
 #[derive(Debug, Args)]
-#[group(id = "key", required = true, multiple = false, args = ["generate", "key_file", "key_stdin"])]
+#[group(id = "key", required = true, multiple = false)]
+pub(crate) struct KeyArg {
+    /// Draw a new key of 32 octets
+    #[arg(long, requires = "device_file")]
+    pub(crate) generate: bool,
+    /// Read the key, in hexadecimal digits, from a file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key_file: Option<PathBuf>,
+    /// Read the key, in hexadecimal digits, from standard input
+    #[arg(long)]
+    pub(crate) key_stdin: bool,
+}
+
+#[derive(Debug, Args)]
+#[group(id = "device_half", multiple = true)]
+pub(crate) struct DeviceHalfArg {
+    /// Write a device file with the key and the registrar's address, readable by its owner alone
+    #[arg(long, value_name = "FILE")]
+    pub(crate) device_file: Option<PathBuf>,
+    /// The registrar's address in the device file [default: the first listener]
+    #[arg(long, value_name = "ADDRESS", requires = "device_file")]
+    pub(crate) registrar: Option<SocketAddr>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct CredentialAdd {
     #[command(flatten)]
     pub(crate) config: ConfigArg,
@@ -68,27 +98,26 @@ pub(crate) struct CredentialAdd {
     /// The CSE that the key stands for, e.g. //example.org/mn-cse-7
     #[arg(long, value_name = "CSE-ID")]
     pub(crate) cse_id: Option<CseId>,
-    /// Draw a new key of 32 octets
-    #[arg(long, requires = "device_file")]
-    pub(crate) generate: bool,
-    /// Read the key, in hexadecimal digits, from a file
-    #[arg(long, value_name = "FILE")]
-    pub(crate) key_file: Option<PathBuf>,
-    /// Read the key, in hexadecimal digits, from standard input
-    #[arg(long)]
-    pub(crate) key_stdin: bool,
-    /// Write a device file with the key and the registrar's address, readable by its owner alone
-    #[arg(long, value_name = "FILE")]
-    pub(crate) device_file: Option<PathBuf>,
-    /// The registrar's address in the device file [default: the first listener]
-    #[arg(long, value_name = "ADDRESS", requires = "device_file")]
-    pub(crate) registrar: Option<SocketAddr>,
+    #[command(flatten)]
+    pub(crate) key: KeyArg,
+    #[command(flatten)]
+    pub(crate) half: DeviceHalfArg,
     /// Last moment of its use, UTC: YYYYMMDDThhmmss
     #[arg(long, value_name = "TIME")]
     pub(crate) not_after: Option<onem2m::time::Timestamp>,
     /// Accept a key of 8 to 15 octets (for tests only)
     #[arg(long)]
     pub(crate) allow_short_key: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CredentialRotate {
+    #[command(flatten)]
+    pub(crate) name: CredentialName,
+    #[command(flatten)]
+    pub(crate) key: KeyArg,
+    #[command(flatten)]
+    pub(crate) half: DeviceHalfArg,
 }
 
 #[derive(Debug, Args)]

@@ -116,7 +116,7 @@ impl DeviceFile {
         Ok(file)
     }
 
-    /// The psk_identity to send.
+    /// The `psk_identity` to send.
     pub(crate) const fn psk_identity(&self) -> &PskIdentity {
         &self.credential.psk_identity
     }
@@ -127,7 +127,7 @@ impl DeviceFile {
         let secret = match (&self.credential.key_hex, &self.credential.key_file) {
             (Some(key), None) => key.duplicate(),
             (None, Some(file)) => {
-                let file = self.path.parent().unwrap_or(Path::new("")).join(file);
+                let file = self.path.parent().unwrap_or_else(|| Path::new("")).join(file);
                 read_key(&file)?
             }
             _ => {
@@ -148,7 +148,7 @@ impl DeviceFile {
     /// Keeps the AE-ID that the registrar assigned, for the next attachment.
     pub(crate) fn remember(&self, ae: &AeId) -> Result<(), Failure> {
         let path = self.memory();
-        write_private(&path, format!("{}\n", ae.stem()).as_bytes(), true)
+        replace_private(&path, format!("{}\n", ae.stem()).as_bytes())
     }
 
     fn remembered(&self) -> Result<Option<AeIdStem>, Failure> {
@@ -180,26 +180,58 @@ pub(crate) fn read_key(path: &Path) -> Result<Secret, Failure> {
         .map_err(|error| Failure::usage(format_args!("{}: {error}", path.display())))
 }
 
-/// Writes `octets` to a file that its owner alone may read: whole or not at all.
-pub(crate) fn write_private(path: &Path, octets: &[u8], replace: bool) -> Result<(), Failure> {
-    let failed =
-        |error: std::io::Error| Failure::usage(format_args!("cannot write {}: {error}", path.display()));
-    if !replace && path.exists() {
-        return Err(Failure::usage(format_args!(
-            "{} exists; remove it or choose another name",
-            path.display()
-        )));
-    }
+/// Writes `octets` to a file that its owner alone may read, in the place of what was there: whole or not at all.
+fn replace_private(path: &Path, octets: &[u8]) -> Result<(), Failure> {
     let mut name = path.to_owned().into_os_string();
     name.push(".new");
     let new = PathBuf::from(name);
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&new)
-        .map_err(failed)?;
-    file.write_all(octets).and_then(|()| file.sync_all()).map_err(failed)?;
-    fs::rename(&new, path).map_err(failed)
+    // Left over from a run that was interrupted here.
+    if let Err(error) = fs::remove_file(&new)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        return Err(unwritten(&new, &error));
+    }
+    Provisional::write(&new, octets)?.keep();
+    fs::rename(&new, path).map_err(|error| unwritten(path, &error))
+}
+
+fn unwritten(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::usage(format_args!("cannot write {}: {error}", path.display()))
+}
+
+/// A new file that its owner alone may read. It is on the disk before what it is about is done, so that a key
+/// drawn here cannot be lost, and is removed again unless that was done.
+pub(crate) struct Provisional {
+    path: PathBuf,
+    kept: bool,
+}
+
+impl Provisional {
+    /// Writes the file; there must be none.
+    pub(crate) fn write(path: &Path, octets: &[u8]) -> Result<Self, Failure> {
+        let made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+        let mut file = made.map_err(|error| match error.kind() {
+            std::io::ErrorKind::AlreadyExists => {
+                Failure::usage(format_args!("{} exists; remove it or choose another name", path.display()))
+            }
+            _ => unwritten(path, &error),
+        })?;
+        // From here on a failure removes it.
+        let provisional = Self { path: path.to_owned(), kept: false };
+        file.write_all(octets).and_then(|()| file.sync_all()).map_err(|error| unwritten(path, &error))?;
+        Ok(provisional)
+    }
+
+    pub(crate) fn keep(mut self) {
+        self.kept = true;
+    }
+}
+
+impl Drop for Provisional {
+    fn drop(&mut self) {
+        if !self.kept {
+            // Nothing depends on it: the key in it opens nothing.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
 }

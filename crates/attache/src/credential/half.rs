@@ -1,0 +1,103 @@
+//! The key and the device's half of a credential.
+
+use std::{fmt::Write as _, io::Read as _, path::PathBuf};
+
+use keys::{Kpsa, OsRng, PskIdentity, Rng as _, Secret};
+use onem2m::id::{EntityId, ResourceName};
+use zeroize::Zeroizing;
+
+use crate::{
+    cli::{DeviceHalfArg, KeyArg},
+    config::Config,
+    device_file::{Provisional, read_key},
+    outcome::Failure,
+};
+
+/// Octets of a key that is drawn here.
+const DRAWN_OCTETS: usize = 32;
+/// Octets of standard input that are looked at for a key.
+const INPUT_OCTETS: usize = 1024;
+
+/// The key, from where the operator said.
+pub(super) fn secret(arguments: &KeyArg) -> Result<Secret, Failure> {
+    if let Some(path) = &arguments.key_file {
+        return read_key(path);
+    }
+    if arguments.key_stdin {
+        // Allocated once, to leave no copies behind.
+        let mut text = Zeroizing::new(String::with_capacity(INPUT_OCTETS));
+        std::io::stdin().take(INPUT_OCTETS as u64).read_to_string(&mut text).map_err(|error| {
+            Failure::usage(format_args!("cannot read the key from standard input: {error}"))
+        })?;
+        return Secret::from_hex(text.trim_end())
+            .map_err(|error| Failure::usage(format_args!("standard input: {error}")));
+    }
+    let mut octets = vec![0; DRAWN_OCTETS];
+    OsRng.fill(&mut octets).map_err(Failure::internal)?;
+    Ok(Secret::new(octets))
+}
+
+/// What the device's file is about.
+pub(super) struct Half<'a> {
+    pub(super) config: &'a Config,
+    pub(super) psk_identity: &'a PskIdentity,
+    pub(super) entity: Option<&'a EntityId>,
+    pub(super) key: &'a Kpsa,
+}
+
+impl Half<'_> {
+    /// Writes the device's file, if one was asked for.
+    pub(super) fn write(&self, arguments: &DeviceHalfArg) -> Result<Option<Provisional>, Failure> {
+        let Some(path) = &arguments.device_file else { return Ok(None) };
+        let text = self.text(arguments)?;
+        Provisional::write(path, text.as_bytes()).map(Some)
+    }
+
+    /// What the device needs: the registrar's address, the key, the identity.
+    fn text(&self, arguments: &DeviceHalfArg) -> Result<Zeroizing<String>, Failure> {
+        let address = match (arguments.registrar, self.config.listener.first()) {
+            (Some(address), _) => address,
+            (None, Some(listener)) => listener.address,
+            (None, None) => return Err(Failure::usage("the configuration has no [[listener]]")),
+        };
+        if address.port() == 0 {
+            return Err(Failure::usage(
+                "the listener's port is chosen at its start: name it with --registrar",
+            ));
+        }
+        let name = self.psk_identity.as_str().split('@').next().unwrap_or_default();
+        // An imported psk_identity may be anything.
+        let name = if name.parse::<ResourceName>().is_ok() { name } else { "device" };
+        let mut text = Zeroizing::new(String::with_capacity(1024));
+        let mut write = |line: std::fmt::Arguments<'_>| writeln!(text, "{line}").map_err(Failure::internal);
+        write(format_args!(
+            "# A device of {}. It holds a key: keep it readable by its owner alone.\n",
+            self.config.cse.id
+        ))?;
+        write(format_args!("[registrar]\naddress = \"{address}\"\ncse_id = \"{}\"", self.config.cse.id))?;
+        write(format_args!("base_name = \"{}\"\n", self.config.cse.base_name))?;
+        let mut digits = Zeroizing::new(vec![0; self.key.octets() * 2]);
+        hex::encode_to_slice(self.key.expose(), &mut digits).map_err(Failure::internal)?;
+        let digits = std::str::from_utf8(&digits).map_err(Failure::internal)?;
+        let identity = toml::Value::from(self.psk_identity.as_str());
+        write(format_args!("[credential]\npsk_identity = {identity}\nkey_hex = \"{digits}\""))?;
+        if self.key.is_short() {
+            write(format_args!("allow_short_key = true"))?;
+        }
+        write(format_args!("\n[ae]"))?;
+        match self.entity {
+            Some(EntityId::Ae(ae)) => write(format_args!("stem = \"{}\"", ae.stem()))?,
+            Some(EntityId::Cse(_)) => return Err(Failure::usage("--device-file is for AEs")),
+            None => write(format_args!(
+                "# stem = \"C…\"        assigned by the registrar, remembered beside this file"
+            ))?,
+        }
+        write(format_args!("name = \"{name}\"\napp_id = \"N{name}\""))?;
+        Ok(text)
+    }
+}
+
+/// What to say of the device's file.
+pub(super) fn told(path: Option<&PathBuf>) -> String {
+    path.map(|path| format!("; the device's half is in {}", path.display())).unwrap_or_default()
+}
