@@ -3,84 +3,10 @@
 
 mod support;
 
-use std::process::Command;
-
-use support::{Device, World};
-use testkit::{Process, require};
-
-/// CREATE `<AE>` as a person would type it.
-fn registration(device: &Device) -> String {
-    let content = format!(
-        r#"{{"m2m:ae":{{"rn":"ae_{}","api":"Nlight.example","rr":false,"srv":["3"]}}}}"#,
-        device.stem
-    );
-    format!(
-        "POST /~/mn-cse-123456/home_gateway HTTP/1.1\r\nHost: gw\r\nX-M2M-Origin: {}\r\nX-M2M-RI: 1\r\n\
-         X-M2M-RVI: 3\r\nContent-Type: application/json;ty=2\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{content}",
-        device.stem,
-        content.len()
-    )
-}
-
-fn openssl(world: &World, identity: &str, key_hex: &str, suite: &str) -> Process {
-    let mut command = Command::new(require("openssl", "openssl"));
-    command.args([
-        "s_client",
-        "-connect",
-        &world.address.to_string(),
-        "-tls1_2",
-        "-ign_eof",
-        "-cipher",
-        suite,
-    ]);
-    command.args(["-psk_identity", identity, "-psk", key_hex]);
-    Process::spawn(command)
-}
-
-fn status(line: &str) -> Option<String> {
-    line.to_ascii_lowercase().strip_prefix("x-m2m-rsc: ").map(|rsc| rsc.trim().to_owned())
-}
-
-/// TS-0003 §8.2.2.1 with the mandatory suite of §10.2.2, and with what we prefer.
-#[test]
-fn openssl_registers_an_ae() {
-    let world = World::start();
-    for (number, suite, name) in [
-        (1, "PSK-AES128-CBC-SHA256", "PSK-AES128-CBC-SHA256"),
-        (2, "ECDHE-PSK-CHACHA20-POLY1305", "ECDHE-PSK-CHACHA20-POLY1305"),
-        (3, "ECDHE-PSK-AES128-CBC-SHA256", "ECDHE-PSK-AES128-CBC-SHA256"),
-        (4, "PSK-AES128-CBC-SHA256:ECDHE-PSK-CHACHA20-POLY1305", "ECDHE-PSK-CHACHA20-POLY1305"),
-    ] {
-        let device = Device::numbered(number);
-        world.import(std::slice::from_ref(&device));
-        let mut client = openssl(&world, &device.psk_identity, &device.key_hex, suite);
-        client.wait_for_line("the agreed suite", |line| {
-            line.contains("Cipher is").then(|| assert!(line.ends_with(name), "{line}"))
-        });
-        client.send(registration(&device).as_bytes());
-        let rsc = client.wait_for_line("the status of the registration", status);
-        assert_eq!(rsc, "2001");
-        let said = client.finish().success().stdout;
-        assert!(said.contains(&format!("\"aei\":\"{}\"", device.stem)), "{said}");
-    }
-}
-
-#[test]
-fn gnutls_registers_an_ae() {
-    let world = World::start();
-    let device = Device::numbered(1);
-    world.import(std::slice::from_ref(&device));
-    let mut command = Command::new(require("gnutls-cli", "gnutls-bin"));
-    command.args(["--port", &world.address.port().to_string(), "127.0.0.1"]);
-    command.args(["--pskusername", &device.psk_identity, "--pskkey", &device.key_hex, "--priority"]);
-    command.arg("NONE:+VERS-TLS1.2:+PSK:+AES-128-CBC:+SHA256:+COMP-NULL:+SIGN-ALL:+GROUP-ALL");
-    let mut client = Process::spawn(command);
-    client.wait_for_line("the end of the handshake", |line| {
-        line.contains("Handshake was completed").then_some(())
-    });
-    client.send(registration(&device).as_bytes());
-    assert_eq!(client.wait_for_line("the status of the registration", status), "2001");
-}
+use support::{
+    Device, World,
+    foreign::{openssl, registration, status},
+};
 
 /// F-01, F-02, F-04: from outside, an identity that does not exist, a wrong key and a revoked one are alike.
 #[test]
@@ -97,7 +23,7 @@ fn every_wrong_key_ends_in_the_same_alert() {
         ]
         .into_iter()
         .map(|(identity, key)| {
-            let client = openssl(&world, identity, key, suite);
+            let client = openssl(world.address, identity, key, suite);
             let alert = client.wait_for_line("the alert", |line| {
                 line.contains("SSL alert number").then(|| {
                     line.rsplit_once("SSL alert number ").unwrap_or_else(|| panic!("{line}")).1.to_owned()
@@ -109,7 +35,7 @@ fn every_wrong_key_ends_in_the_same_alert() {
         .collect();
         assert_eq!(alerts, ["20", "20", "20"], "{suite}: bad_record_mac for each");
     }
-    let mut client = openssl(&world, &good.psk_identity, &good.key_hex, "PSK-AES128-CBC-SHA256");
+    let mut client = openssl(world.address, &good.psk_identity, &good.key_hex, "PSK-AES128-CBC-SHA256");
     client.send(registration(&good).as_bytes());
     assert_eq!(client.wait_for_line("the status of the registration", status), "2001");
 }
@@ -135,7 +61,8 @@ fn malformed_requests_are_named() {
         (good.replace("POST /", "BREW /"), "4005", "method"),
     ];
     for (request, expected, word) in cases {
-        let mut client = openssl(&world, &device.psk_identity, &device.key_hex, "PSK-AES128-CBC-SHA256");
+        let mut client =
+            openssl(world.address, &device.psk_identity, &device.key_hex, "PSK-AES128-CBC-SHA256");
         client.send(request.as_bytes());
         let said = client.finish().stdout;
         let rsc = said.lines().find_map(status);

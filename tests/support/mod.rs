@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
+pub(crate) mod foreign;
+
 use std::{
     fs,
     net::SocketAddr,
@@ -23,6 +25,8 @@ pub(crate) struct World {
     pub(crate) folder: TempDir,
     server: Option<Process>,
     pub(crate) address: SocketAddr,
+    /// Of every listener, in the order of the configuration.
+    pub(crate) addresses: Vec<SocketAddr>,
 }
 
 /// A device as the tests know it.
@@ -76,7 +80,7 @@ impl World {
              [[listener]]\naddress = \"127.0.0.1:0\"\n\n{more}"
         );
         fs::write(folder.path().join("attache.toml"), configuration).unwrap();
-        Self { folder, server: None, address: "127.0.0.1:0".parse().unwrap() }
+        Self { folder, server: None, address: "127.0.0.1:0".parse().unwrap(), addresses: Vec::new() }
     }
 
     /// A running registrar.
@@ -90,14 +94,26 @@ impl World {
         self.folder.path().join(name)
     }
 
-    /// Starts the registrar and waits until it says where it listens.
+    /// Starts the registrar and waits until it has said where all its listeners are.
     pub(crate) fn serve(&mut self) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_attache"));
-        command.args(["serve", "--json"]).current_dir(self.folder.path());
+        command.args(["serve", "--json"]);
+        self.serve_as(command);
+    }
+
+    /// Starts the registrar by `command`, which runs it one way or another.
+    pub(crate) fn serve_as(&mut self, mut command: Command) {
+        command.current_dir(self.folder.path());
+        let configuration = fs::read_to_string(self.path("attache.toml")).unwrap();
+        let listeners = configuration.matches("[[listener]]").count();
         let server = Process::spawn(command);
-        self.address = server.wait_for_line("the address that the registrar listens on", |line| {
-            serde_json::from_str::<Value>(line).ok()?["listening"].as_str()?.parse().ok()
+        let mut addresses = Vec::new();
+        self.addresses = server.wait_for_line("the addresses that the registrar listens on", |line| {
+            let fact: Value = serde_json::from_str(line).ok()?;
+            addresses.push(fact["listening"].as_str()?.parse().ok()?);
+            (addresses.len() == listeners).then(|| std::mem::take(&mut addresses))
         });
+        self.address = self.addresses[0];
         self.server = Some(server);
     }
 
