@@ -4,11 +4,12 @@
 
 mod support;
 
-use std::fs;
+use std::{fs, process::Command};
 
 use device::Attachment;
 use serde_json::Value;
 use support::{Device, World};
+use testkit::Process;
 
 /// Waits until the server's log has a line with all of `words`.
 fn said(world: &World, words: &[&str]) -> String {
@@ -155,4 +156,78 @@ fn a_rotation_that_cannot_be_is_named_and_changes_nothing() {
     fs::write(world.path("fresh"), OTHER_KEY).unwrap();
     rotate(name, "fresh", &[name, "revoked"]);
     fails(&world, &["credential", "show", "nobody@x.org"], 2, &["12-nobody@x.org"]);
+}
+
+fn rows(devices: impl Iterator<Item = usize>) -> String {
+    devices
+        .map(Device::numbered)
+        .map(|device| format!("{},{},{},ae\n", device.psk_identity, device.key_hex, device.ae_id()))
+        .collect()
+}
+
+/// A check writes nothing; an import that was broken off goes on where it was, and one that is repeated adds
+/// nothing.
+#[test]
+fn an_import_is_checked_broken_off_and_gone_on_with() {
+    let world = World::prepared("");
+    fs::write(world.path("half.csv"), rows(0..2500)).unwrap();
+    fs::write(world.path("all.csv"), rows(0..5000)).unwrap();
+    let import = |arguments: &[&str]| {
+        let arguments = [&["--json", "credential", "import"], arguments].concat();
+        json(&world.run(&arguments).success().stdout)
+    };
+    let counts = |fact: &Value| [&fact["imported"], &fact["present"]].map(|count| count.as_u64().unwrap());
+    let empty = world.digest();
+    let checked = import(&["--check", "all.csv"]);
+    assert_eq!((&checked["checked"], &checked["new"]), (&5000.into(), &5000.into()));
+    assert_eq!(world.digest(), empty);
+
+    let mut command = Command::new(env!("CARGO_BIN_EXE_attache"));
+    command.args(["credential", "import", "-"]).current_dir(world.folder.path());
+    let mut broken_off = Process::spawn(command);
+    broken_off.send(rows(0..4999).as_bytes());
+    broken_off.interrupt();
+    broken_off.wait_for_line("that it breaks off", |line| line.contains("breaking off").then_some(()));
+    broken_off.send(rows(4999..5000).as_bytes());
+    let finished = broken_off.finish();
+    assert_eq!(finished.code(), 130, "{}", finished.stderr);
+    for word in ["standard input", "after 0 credentials", "import the same file again"] {
+        assert!(finished.stderr.contains(word), "{word}: {}", finished.stderr);
+    }
+    assert_eq!(world.digest(), empty);
+
+    assert_eq!(counts(&import(&["half.csv"])), [2500, 0]);
+    let checked = import(&["--check", "all.csv"]);
+    assert_eq!((&checked["new"], &checked["present"]), (&2500.into(), &2500.into()));
+    assert_eq!(counts(&import(&["all.csv"])), [2500, 2500]);
+    let whole = world.digest();
+    assert_eq!(counts(&import(&["all.csv"])), [0, 5000]);
+    assert_eq!(world.digest(), whole);
+}
+
+#[test]
+fn an_import_that_cannot_be_is_named_and_changes_nothing() {
+    let world = World::prepared("");
+    let device = Device::numbered(1);
+    fs::write(world.path("first.csv"), rows(1..2)).unwrap();
+    drop(world.run(&["credential", "import", "first.csv"]).success());
+    let long = "a".repeat(257);
+    let bad = [
+        format!("{long},{OTHER_KEY},,ae"),
+        format!("twin@x.org,{},,ae", device.key_hex),
+        format!("{},{KEY},,ae", device.psk_identity),
+    ];
+    fs::write(world.path("bad.csv"), bad.join("\n")).unwrap();
+    let words = ["bad.csv", "3 of 3 lines are bad", "nothing was imported"];
+    fails(&world, &["credential", "import", "bad.csv"], 2, &words);
+    fails(&world, &["credential", "import", "--check", "bad.csv"], 2, &words);
+    let said = world.run(&["credential", "import", "bad.csv"]).stderr;
+    for words in [
+        ["line 1, psk_identity", "1 to 256 octets"],
+        ["line 2, psk_hex", device.psk_identity.as_str()],
+        ["line 3, psk_identity", "in the store with other values"],
+    ] {
+        let one = |line: &str| words.iter().all(|word| line.contains(word));
+        assert!(said.lines().any(one), "{words:?} are in no line of {said}");
+    }
 }

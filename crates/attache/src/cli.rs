@@ -124,8 +124,11 @@ pub(crate) struct CredentialRotate {
 pub(crate) struct CredentialImport {
     #[command(flatten)]
     pub(crate) config: ConfigArg,
-    /// The CSV file
+    /// The CSV file; - for standard input
     pub(crate) file: PathBuf,
+    /// Check every line, also against the store, and write nothing
+    #[arg(long)]
+    pub(crate) check: bool,
     /// Leave bad lines out instead of importing nothing
     #[arg(long)]
     pub(crate) skip_bad: bool,

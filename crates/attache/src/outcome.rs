@@ -16,6 +16,8 @@ pub(crate) enum Fault {
     Unreachable,
     /// 4: something here failed.
     Internal,
+    /// 130: the operator broke it off, as shells say it.
+    Interrupted,
 }
 
 /// Why a command did not do what was asked.
@@ -79,11 +81,19 @@ impl Failure {
     }
 
     const fn code(&self) -> u8 {
-        match self.fault {
-            Fault::Refused => 1,
-            Fault::Usage => 2,
-            Fault::Unreachable => 3,
-            Fault::Internal => 4,
+        self.fault.code()
+    }
+}
+
+impl Fault {
+    /// The exit code.
+    pub(crate) const fn code(self) -> u8 {
+        match self {
+            Self::Refused => 1,
+            Self::Usage => 2,
+            Self::Unreachable => 3,
+            Self::Internal => 4,
+            Self::Interrupted => 130,
         }
     }
 }
