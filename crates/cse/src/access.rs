@@ -15,26 +15,26 @@ pub(crate) enum Wish {
     Alter,
 }
 
-/// The default rules: a resource is open to the originator that created it and to nobody else; the
-/// `<CSEBase>` can be seen by whoever is registered. `registered` says whether the speaker is.
+/// The default rules: a registration is open to the entity that it represents and to nobody else; the
+/// `<CSEBase>` can be seen by whoever is registered; what nobody on the wire created, such as service rules, is
+/// closed. `registered` says whether the speaker is.
 pub(crate) fn by_default(
     resource: &Resource,
     speaker: &Speaker,
     registered: bool,
     wish: Wish,
 ) -> Decided<()> {
-    let identity = match speaker {
-        Speaker::Ae(ae) => ae.to_string(),
-        Speaker::Cse(cse) => cse.to_string(),
-        Speaker::Claim(_) | Speaker::Unassigned(_) | Speaker::Behind(..) => {
-            return Err(Refuse::no_privilege());
-        }
+    // The kind of the entity is part of its name: //sp/Sx can be a CSE and an AE.
+    let own = |kind: ResourceType, identity: String| {
+        resource.ty == kind.code() && resource.creator.as_deref() == Some(identity.as_str())
     };
-    let is_base = resource.ty == ResourceType::CseBase.code();
-    let permitted = if is_base {
-        registered && wish == Wish::Retrieve
-    } else {
-        resource.creator.as_deref() == Some(identity.as_str())
+    let permitted = match (speaker, ResourceType::from_code(resource.ty)) {
+        (Speaker::Ae(_) | Speaker::Cse(_), Some(ResourceType::CseBase)) => {
+            registered && wish == Wish::Retrieve
+        }
+        (Speaker::Ae(ae), _) => own(ResourceType::Ae, ae.to_string()),
+        (Speaker::Cse(cse), _) => own(ResourceType::RemoteCse, cse.to_string()),
+        (Speaker::Claim(_) | Speaker::Unassigned(_) | Speaker::Behind(..), _) => false,
     };
     if permitted { Ok(()) } else { Err(Refuse::no_privilege()) }
 }

@@ -1,5 +1,6 @@
 //! The `<CSEBase>` (TS-0004 §7.4.3): made at the first start, changed by configuration alone.
 
+use identity::CseType;
 use onem2m::{
     resource::{ResourceType, attr},
     time::Timestamp,
@@ -45,11 +46,30 @@ pub(crate) fn bring_up_to_date(
     }
 }
 
+/// Makes the `<CSEBase>` if there is none, for what the operator puts below it before the first start.
+pub(crate) fn make_if_missing(tx: &mut Tx<'_>, settings: &Settings) -> Result<(), StoreError> {
+    match tx.resource(BASE_ID)? {
+        Some(_) => Ok(()),
+        None => {
+            let now = tx.now();
+            bring_up_to_date(tx, settings, &[], now)
+        }
+    }
+}
+
+/// The types that a CREATE may name here.
+fn supported_types(settings: &Settings) -> Vec<u32> {
+    match settings.home.cse_type {
+        CseType::In | CseType::Mn => vec![ResourceType::Ae.code(), ResourceType::RemoteCse.code()],
+        CseType::Asn => vec![ResourceType::Ae.code()],
+    }
+}
+
 fn attributes(settings: &Settings, points_of_access: &[String]) -> Map<String, Value> {
     let mut attributes = Map::new();
     attributes.insert(attr::CST.into(), json!(settings.home.cse_type.code()));
     attributes.insert(attr::CSI.into(), json!(settings.home.cse.sp_relative()));
-    attributes.insert(attr::SRT.into(), json!([ResourceType::Ae.code()]));
+    attributes.insert(attr::SRT.into(), json!(supported_types(settings)));
     attributes.insert(attr::POA.into(), json!(points_of_access));
     attributes.insert(attr::CSZ.into(), json!(["json"]));
     attributes.insert(attr::SRV.into(), json!(settings.releases));

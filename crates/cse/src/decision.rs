@@ -15,13 +15,6 @@ pub(crate) struct Decision {
     pub(crate) bind: Option<EntityId>,
 }
 
-impl Decision {
-    /// Nothing changes.
-    pub(crate) fn only(reply: Response) -> Self {
-        Self { reply, changes: Vec::new(), audit: None, bind: None }
-    }
-}
-
 /// One change of the records.
 #[derive(Debug)]
 pub(crate) enum Change {

@@ -1,31 +1,51 @@
 //! The registrar CSE: one file per operation, decisions pure, effects at the edge.
 //!
 //! ```text
-//! (peer, request) ─> receive ─> retrieve | create_ae | update_ae | delete_ae ─> Decision ─> registrar ─> response
-//!                    checks     decide: records and request in,                 performs: load, decide, change
-//!                               reply, changes, audit line out                  in one transaction, then answer
+//!                    standing: what the records say of the sender
+//! (channel, request) ─> receive ─> retrieve | create_ae | create_cse | update | delete ─> Decision ─> task ─> answer
+//!                    checks     decide: records and request in,                       performs: load, decide,
+//!                               reply, changes, audit line out                        change in one transaction
 //! ```
 //!
-//! What this crate does not do: sockets, TLS, HTTP (`net`), finding keys, or judging who a peer is
-//! (`identity`). It serves `<CSEBase>` and `<AE>`; everything else is answered as not implemented.
+//! A registration of an AE passes `admission` first, which holds it against the service rules (`subscription`) and
+//! says which AE-ID it gets.
+//!
+//! What this crate does not do: sockets, TLS, HTTP (`net`), finding keys, or judging who a peer is and what rules
+//! allow (`identity`). It serves `<CSEBase>`, `<AE>` and `<remoteCSE>`; everything else is answered as not
+//! implemented.
 
 mod access;
+mod admission;
 mod base;
+mod children;
 mod create_ae;
+mod create_cse;
 mod decision;
-mod delete_ae;
+mod delete;
+mod local;
+mod marks;
+mod rebind;
 mod receive;
 mod refuse;
 mod registrar;
+mod registration;
 mod render;
 mod representation;
 mod resolve;
 mod retrieve;
 mod settings;
-mod update_ae;
+mod standing;
+mod subscription;
+mod task;
+mod update;
 
+pub use rebind::{Replaced, replace_equipment};
 pub use registrar::{Registrar, Witness};
-pub use settings::Settings;
+pub use settings::{ServiceSubscription, Settings};
+pub use subscription::{
+    ServiceRule, SubscriptionState, add_service_rules, drop_service_subscription, remove_service_rule,
+    service_rules, subscription_state,
+};
 
 /// The representation of a stored resource, as its owner would RETRIEVE it: the attributes under their short names.
 #[must_use]

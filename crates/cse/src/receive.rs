@@ -2,65 +2,93 @@
 //!
 //! The order of the checks decides which error wins and is that of the clause.
 
-use std::sync::Arc;
-
-use identity::{Attempt, Channel, Known, Peer, Speaker, check_originator};
+use identity::{Attempt, Channel, Speaker, check_originator};
 use onem2m::{
     address::{Scope, Target},
     id::FromParam,
-    primitive::{Operation, Request, ResultContent},
+    primitive::{
+        DesiredIdentifierResultType, FilterUsage, Operation, PrimitiveError, Request, ResultContent,
+    },
     resource::ResourceType,
     status::ResponseStatusCode,
     time::Timestamp,
 };
 
 use crate::{
+    children::Window,
     refuse::{Decided, Refuse},
     settings::Settings,
+    standing::Standing,
 };
 
 /// A request that passed: what it wants, of what, and who wants it.
 #[derive(Debug)]
 pub(crate) struct Checked {
     pub(crate) speaker: Speaker,
-    /// Where the target lies below this CSE.
-    pub(crate) segments: Vec<String>,
+    /// Where the target lies below this CSE, or why the request is not for this CSE. A registration is judged
+    /// by service rules before it is told that (step Recv-6.0.2 before 6.1).
+    pub(crate) hosted: Decided<Vec<String>>,
     /// Attribute named after `#` in the target.
     pub(crate) attribute: Option<String>,
     /// Type to create; present exactly in a CREATE.
     pub(crate) create: Option<ResourceType>,
     pub(crate) result_content: ResultContent,
+    /// Which part of the children is wanted.
+    pub(crate) window: Window,
+    /// In which form references to children are wanted.
+    pub(crate) identifiers: DesiredIdentifierResultType,
 }
 
-/// Checks `request`, which `peer` sent at `now`.
+/// What `request` asks for, as far as the check of its originator depends on it.
+pub(crate) fn attempt(request: &Request) -> Attempt {
+    match (request.op, request.ty.and_then(ResourceType::from_code)) {
+        (Operation::Create, Some(ResourceType::Ae)) => Attempt::CreateAe,
+        (Operation::Create, Some(ResourceType::RemoteCse)) => Attempt::CreateRemoteCse,
+        _ => Attempt::Other,
+    }
+}
+
+/// Who speaks in `request`, which came over `channel`.
+pub(crate) fn speaker(
+    settings: &Settings,
+    channel: &Channel,
+    request: &Request,
+    standing: &Standing,
+) -> Decided<Speaker> {
+    let from = FromParam::parse(request.fr.as_deref());
+    Ok(check_originator(&settings.home, channel, &from, attempt(request), &standing.known())?)
+}
+
+/// Checks `request`, which came over `channel` at `now`.
 pub(crate) fn check(
     settings: &Settings,
-    peer: &Arc<Peer>,
+    channel: &Channel,
     request: &Request,
+    standing: &Standing,
     now: Timestamp,
 ) -> Decided<Checked> {
     time_allows(request, now)?;
     let target = Target::parse(&request.to).map_err(|error| Refuse::bad(error.to_string()))?;
-    let attempt = if request.op == Operation::Create && request.ty == Some(ResourceType::Ae.code()) {
-        Attempt::CreateAe
-    } else {
-        Attempt::Other
-    };
-    let from = FromParam::parse(request.fr.as_deref());
-    let channel = Channel::Association(Arc::clone(peer));
-    let speaker = check_originator(&settings.home, &channel, &from, attempt, &Known::default())
-        .map_err(|refusal| Refuse { rsc: refusal.rsc, debug: refusal.reason.to_string() })?;
+    let speaker = speaker(settings, channel, request, standing)?;
     let create = resource_type(request)?;
+    if let Err(error @ PrimitiveError::Misplaced { .. }) = request.check_presence() {
+        return Err(Refuse::bad(error.to_string()));
+    }
     let result_content = result_content(request)?;
     release_is_supported(settings, request)?;
     parameters_are_supported(request)?;
-    let segments = hosted_here(settings, &target, create)?;
+    let window = window(request)?;
+    if target.attribute().is_some() && request.op != Operation::Retrieve {
+        return Err(Refuse::bad("to: a single attribute is addressed in a RETRIEVE only (TS-0004 §7.3.3.6)"));
+    }
     Ok(Checked {
         speaker,
-        segments,
+        hosted: hosted_here(settings, &target, create),
         attribute: target.attribute().map(ToOwned::to_owned),
         create,
         result_content,
+        window,
+        identifiers: request.drt.unwrap_or(DesiredIdentifierResultType::Structured),
     })
 }
 
@@ -90,12 +118,6 @@ fn resource_type(request: &Request) -> Decided<Option<ResourceType>> {
 }
 
 fn result_content(request: &Request) -> Decided<ResultContent> {
-    if request.fc.is_some() {
-        return match request.op {
-            Operation::Create => Err(Refuse::bad("fc is present in a CREATE")),
-            _ => Err(Refuse::not_implemented("fc is not supported")),
-        };
-    }
     let Some(wanted) = request.rcn else { return Ok(ResultContent::default_for(request.op)) };
     if !wanted.is_allowed_for(request.op) {
         return Err(Refuse::bad(format!(
@@ -104,13 +126,25 @@ fn result_content(request: &Request) -> Decided<ResultContent> {
         )));
     }
     match wanted {
-        ResultContent::Nothing
-        | ResultContent::Attributes
-        | ResultContent::HierarchicalAddress
-        | ResultContent::HierarchicalAddressAndAttributes
-        | ResultContent::ModifiedAttributes => Ok(wanted),
-        other => Err(Refuse::not_implemented(format!("rcn {} is not supported", other.code()))),
+        ResultContent::OriginalResource | ResultContent::SemanticContent => {
+            Err(Refuse::not_implemented(format!("rcn {} is not supported", wanted.code())))
+        }
+        _ => Ok(wanted),
     }
+}
+
+/// Of the filter criteria only those that say how much of the children is wanted.
+fn window(request: &Request) -> Decided<Window> {
+    let Some(criteria) = &request.fc else { return Ok(Window::default()) };
+    let mut others = criteria.clone();
+    (others.lvl, others.lim, others.ofst) = (None, None, None);
+    if others.fu == Some(FilterUsage::ConditionalOperation) {
+        others.fu = None;
+    }
+    if !others.is_empty() || request.op == Operation::Update {
+        return Err(Refuse::not_implemented("fc is supported with lvl, lim and ofst of a RETRIEVE only"));
+    }
+    Ok(Window { levels: criteria.lvl, limit: criteria.lim, offset: criteria.ofst })
 }
 
 fn release_is_supported(settings: &Settings, request: &Request) -> Decided<()> {
@@ -135,7 +169,6 @@ fn parameters_are_supported(request: &Request) -> Decided<()> {
         ("da", request.da == Some(true)),
         ("gid", request.gid.is_some()),
         ("grtm", request.grtm.is_some()),
-        ("drt", request.drt.is_some()),
         ("tkns", request.tkns.is_some()),
         ("tids", request.tids.is_some()),
         ("ltids", request.ltids.is_some()),

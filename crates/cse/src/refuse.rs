@@ -1,3 +1,4 @@
+use identity::{Refusal, RefusalReason};
 use onem2m::status::ResponseStatusCode;
 
 /// A request that is not carried out: the status, and a line for the developer at the other end.
@@ -22,6 +23,10 @@ impl Refuse {
         Self::new(ResponseStatusCode::NotImplemented, debug)
     }
 
+    pub(crate) fn not_allowed(debug: impl Into<String>) -> Self {
+        Self::new(ResponseStatusCode::OperationNotAllowed, debug)
+    }
+
     pub(crate) fn not_found() -> Self {
         Self::new(ResponseStatusCode::NotFound, "no resource has this address")
     }
@@ -31,6 +36,17 @@ impl Refuse {
             ResponseStatusCode::OriginatorHasNoPrivilege,
             "the originator has no privilege for this operation on this resource",
         )
+    }
+
+    /// The name is taken, or reserved. In the words of any other impersonation.
+    pub(crate) fn not_yours() -> Self {
+        Self::new(ResponseStatusCode::OriginatorNotAuthenticated, RefusalReason::Impersonation.to_string())
+    }
+}
+
+impl From<Refusal> for Refuse {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(refusal.rsc, refusal.reason.to_string())
     }
 }
 

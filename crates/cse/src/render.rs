@@ -8,9 +8,12 @@ use onem2m::{
 use serde_json::{Map, Value, json};
 use store::Resource;
 
+use crate::marks;
+
 /// The representation of `resource`: its own attributes and the universal ones.
 pub(crate) fn attributes(resource: &Resource) -> Map<String, Value> {
     let mut all = resource.attributes.clone();
+    marks::hide(&mut all);
     all.insert(attr::RN.into(), json!(resource.rn));
     all.insert(attr::TY.into(), json!(resource.ty));
     all.insert(attr::RI.into(), json!(resource.ri));
@@ -28,7 +31,7 @@ pub(crate) fn element_name(resource: &Resource) -> &'static str {
     ResourceType::from_code(resource.ty).map_or("m2m:resource", ResourceType::element_name)
 }
 
-/// The content of an answer about `resource`, whose hierarchical address below this CSE is `address`.
+/// The content of an answer about `resource` alone, whose hierarchical address below this CSE is `address`.
 /// `given` is what the request carried, for "modified attributes".
 pub(crate) fn content(
     resource: &Resource,

@@ -1,12 +1,15 @@
 //! From an address to the resource and back (TS-0001 §9.3.1, TS-0004 §6.8).
 
-use onem2m::time::Timestamp;
+use onem2m::{id::CseId, time::Timestamp};
 use store::{Resource, Resources, StoreError};
 
 use crate::settings::Settings;
 
 /// resourceID of the `<CSEBase>`. AE-ID-Stems begin with S or C and cannot be equal to it.
 pub(crate) const BASE_ID: &str = "base";
+
+/// More levels than any tree of ours has; the walk upwards ends there whatever is stored.
+const MAX_LEVELS: usize = 64;
 
 /// The resource that `segments` address below this CSE, unless it has expired. The first segment is the
 /// name of the `<CSEBase>`, `-`, or a resourceID; none at all means the `<CSEBase>`.
@@ -35,10 +38,23 @@ pub(crate) fn is_alive(resource: &Resource, now: Timestamp) -> bool {
 }
 
 /// The structured address of `resource` relative to this CSE, e.g. `home_gateway/light_ae1`.
-pub(crate) fn address(settings: &Settings, resource: &Resource) -> String {
-    if resource.ri == BASE_ID {
-        settings.base_name.as_str().to_owned()
+pub(crate) fn address(records: &impl Resources, resource: &Resource) -> Result<String, StoreError> {
+    let mut address = resource.rn.clone();
+    let mut parent = resource.pi.clone();
+    for _ in 0..MAX_LEVELS {
+        let Some(above) = records.resource(&parent)? else { break };
+        address = format!("{}/{address}", above.rn);
+        parent = above.pi;
+    }
+    Ok(address)
+}
+
+/// resourceID of the `<remoteCSE>` of `cse`. It tells the CSE alone, so that looking for a registration is
+/// looking for one resource. A domain name contains no `_`, hence no two CSEs share one.
+pub(crate) fn remote_cse_id(settings: &Settings, cse: &CseId) -> String {
+    if cse.sp() == settings.home.cse.sp() {
+        format!("csr-{}", cse.name())
     } else {
-        format!("{}/{}", settings.base_name, resource.rn)
+        format!("fcsr-{}_{}", cse.sp().fqdn(), cse.name())
     }
 }

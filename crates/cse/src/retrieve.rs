@@ -1,31 +1,53 @@
-//! RETRIEVE of a resource or of one of its attributes (TS-0004 §7.3.3.5).
+//! RETRIEVE of a resource, of some of its attributes, or of what lies below it (TS-0004 §7.3.3.6).
 
-use onem2m::{primitive::Request, status::ResponseStatusCode};
+use onem2m::{
+    primitive::{Request, Response, ResultContent},
+    status::ResponseStatusCode,
+};
 use serde_json::{Map, Value, json};
 use store::Resource;
 
 use crate::{
     access::{self, Wish},
-    decision::Decision,
+    children::Below,
     receive::Checked,
     refuse::{Decided, Refuse},
     render,
 };
 
-/// Decides a RETRIEVE of `target`, at `address`.
-pub(crate) fn decide(
+/// Whether the speaker may see `target`, and asks for it in a way that makes sense.
+pub(crate) fn permit(
+    request: &Request,
+    checked: &Checked,
+    target: &Resource,
+    registered: bool,
+) -> Decided<()> {
+    access::by_default(target, &checked.speaker, registered, Wish::Retrieve)?;
+    let some_attributes = wanted_attributes(request, checked)?.is_some();
+    if some_attributes && checked.result_content != ResultContent::Attributes {
+        return Err(Refuse::bad("rcn: some of the attributes are asked for, which goes with rcn 1 only"));
+    }
+    Ok(())
+}
+
+/// The answer to a RETRIEVE, which is permitted, of `target`, at `address`. `below` is what lies below it, if
+/// the answer is to tell.
+pub(crate) fn answer(
     request: &Request,
     checked: &Checked,
     target: &Resource,
     address: &str,
-    registered: bool,
-) -> Decided<Decision> {
-    access::by_default(target, &checked.speaker, registered, Wish::Retrieve)?;
+    below: Option<&Below>,
+) -> Decided<Response> {
     let content = match wanted_attributes(request, checked)? {
         Some(names) => Some(selected(target, &names)?),
         None => render::content(target, address, &Map::new(), checked.result_content),
     };
-    Ok(Decision::only(render::reply(ResponseStatusCode::Ok, request, content)))
+    let mut reply = render::reply(ResponseStatusCode::Ok, request, content);
+    if let Some(below) = below {
+        below.fill(&mut reply, target, checked.result_content, checked.identifiers);
+    }
+    Ok(reply)
 }
 
 /// The attributes asked for: after `#` in the target, or as `m2m:atrl` in the content.

@@ -15,4 +15,16 @@ pub struct Settings {
     /// Longest life of a registration that is not renewed; also what a registration without
     /// expirationTime gets.
     pub registration_lifetime: Duration,
+    /// When registrations of AEs are held against a service subscription.
+    pub service_subscription: ServiceSubscription,
+}
+
+/// When registrations of AEs are held against a service subscription (TS-0004 §7.3.2.7, register A-49).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ServiceSubscription {
+    /// As soon as a profile is provisioned. Before that, the identity bound to the credential decides.
+    #[default]
+    Auto,
+    /// Always: without a profile nobody registers (4128).
+    Enforce,
 }

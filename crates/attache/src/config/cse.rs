@@ -26,6 +26,17 @@ pub(crate) struct CseSection {
     /// Longest life of a registration that is not renewed, in days.
     #[serde(default = "a_year")]
     registration_days: u16,
+    /// `auto` or `enforce`: when registrations of AEs are held against service rules.
+    #[serde(default)]
+    service_subscription: Subscription,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Subscription {
+    #[default]
+    Auto,
+    Enforce,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -68,6 +79,10 @@ impl CseSection {
             base_name: self.base_name.clone(),
             releases: self.releases.clone(),
             registration_lifetime: Duration::from_secs(u64::from(self.registration_days) * 86_400),
+            service_subscription: match self.service_subscription {
+                Subscription::Auto => cse::ServiceSubscription::Auto,
+                Subscription::Enforce => cse::ServiceSubscription::Enforce,
+            },
         }
     }
 }

@@ -1,0 +1,120 @@
+//! What the records say of the sender itself, where From cannot be judged without (TS-0004 §7.3.2.1).
+
+use identity::{Attempt, Channel, CredentialState, Known, OsPeer, behind_which};
+use onem2m::{
+    id::{AeId, CseId, EntityId, FromParam},
+    resource::ResourceType,
+    time::Timestamp,
+};
+use store::{Credentials, Resource, Resources, StoreError};
+
+use crate::{marks, representation, resolve::is_alive, resolve::remote_cse_id, settings::Settings};
+
+/// What has to be looked up before a request is checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Question {
+    /// Nothing: the channel decides.
+    Nothing,
+    /// Whether the way to `named` leads through the registree `through`.
+    Behind { through: CseId, named: CseId },
+    /// Which local peer registered this AE.
+    Holder(AeId),
+}
+
+/// The answer.
+#[derive(Debug, Default)]
+pub(crate) struct Standing {
+    descendants: Vec<CseId>,
+    holder: Option<OsPeer>,
+}
+
+impl Question {
+    pub(crate) fn about(settings: &Settings, channel: &Channel, from: &FromParam, attempt: Attempt) -> Self {
+        match channel {
+            Channel::Association(peer) if attempt != Attempt::CreateRemoteCse => {
+                match (peer.subject(), behind_which(&settings.home, peer, from)) {
+                    (Some(EntityId::Cse(through)), Some(named)) => {
+                        Self::Behind { through: through.clone(), named }
+                    }
+                    _ => Self::Nothing,
+                }
+            }
+            Channel::Local(_) => match from {
+                FromParam::Stem(stem) => Self::Holder(AeId::of_stem(&settings.home.cse, stem.clone())),
+                _ => Self::Nothing,
+            },
+            Channel::Association(_) | Channel::Clear(_) => Self::Nothing,
+        }
+    }
+
+    pub(crate) fn answer(
+        &self,
+        records: &(impl Resources + Credentials),
+        settings: &Settings,
+        now: Timestamp,
+    ) -> Result<Standing, StoreError> {
+        match self {
+            Self::Nothing => Ok(Standing::default()),
+            Self::Behind { through, named } => {
+                let leads = leads_to(records, settings, through, named, now)?;
+                Ok(Standing { descendants: leads.then(|| named.clone()).into_iter().collect(), holder: None })
+            }
+            Self::Holder(ae) => {
+                let held = registration(records, ae, now)?.and_then(|resource| marks::holder(&resource));
+                Ok(Standing { descendants: Vec::new(), holder: held })
+            }
+        }
+    }
+}
+
+impl Standing {
+    pub(crate) fn known(&self) -> Known<'_> {
+        Known { descendants: &self.descendants, local_holder: self.holder.as_ref() }
+    }
+}
+
+/// The live registration of `ae`.
+pub(crate) fn registration(
+    records: &impl Resources,
+    ae: &AeId,
+    now: Timestamp,
+) -> Result<Option<Resource>, StoreError> {
+    let found = records.resource(ae.stem().as_str())?;
+    let is_its = |resource: &Resource| {
+        resource.ty == ResourceType::Ae.code()
+            && resource.creator.as_deref() == Some(ae.to_string().as_str())
+            && is_alive(resource, now)
+    };
+    Ok(found.filter(is_its))
+}
+
+/// The live registration of `cse`.
+pub(crate) fn cse_registration(
+    records: &impl Resources,
+    settings: &Settings,
+    cse: &CseId,
+    now: Timestamp,
+) -> Result<Option<Resource>, StoreError> {
+    let found = records.resource(&remote_cse_id(settings, cse))?;
+    Ok(found.filter(|resource| resource.ty == ResourceType::RemoteCse.code() && is_alive(resource, now)))
+}
+
+/// Whether `through` lists `named` among the CSEs below it, and nothing that we know at first hand speaks
+/// against it: a CSE that registered here itself, or holds a key of ours, speaks for itself.
+fn leads_to(
+    records: &(impl Resources + Credentials),
+    settings: &Settings,
+    through: &CseId,
+    named: &CseId,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let Some(registree) = cse_registration(records, settings, through, now)? else { return Ok(false) };
+    if !representation::descendants(&registree.attributes, settings.home.cse.sp()).contains(named) {
+        return Ok(false);
+    }
+    if cse_registration(records, settings, named, now)?.is_some() {
+        return Ok(false);
+    }
+    let keys = records.credentials_of(&EntityId::Cse(named.clone()))?;
+    Ok(!keys.iter().any(|record| record.credential.state == CredentialState::Active))
+}
