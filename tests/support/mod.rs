@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 pub(crate) mod foreign;
+pub(crate) mod handmade;
 
 use std::{
     fs,
