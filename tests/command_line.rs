@@ -1,6 +1,6 @@
 //! The program as a person uses it: what works prints facts, what does not names the thing, with the exit
 //! codes of the manual: 1 refused, 2 usage or configuration, 3 not reached.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
+#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 mod support;
 

@@ -1,5 +1,5 @@
 //! kill -9 while devices register: what was acknowledged is there, and nothing is there by halves.
-#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 mod support;
 

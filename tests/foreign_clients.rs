@@ -1,5 +1,4 @@
-//! Clients that are not ours: `openssl s_client` and `gnutls-cli` attach and register by HTTP over TLS-PSK.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail loudly")]
+//! A client that is not ours and makes mistakes: `openssl s_client` against the whole program.
 
 mod support;
 

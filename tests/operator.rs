@@ -1,6 +1,6 @@
 //! The program in an operator's hands: what can be changed while it runs, what it says of itself, and what it
 //! says of mistakes. Whatever goes wrong is named, and leaves the store and the running server as they were.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
+#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 mod support;
 

@@ -102,7 +102,7 @@ impl Attachment {
         success(self.request(&request).await?)
     }
 
-    /// Ends the association with a close_notify.
+    /// Ends the association with a `close_notify`.
     pub async fn close(self) {
         self.connection.close().await;
     }
