@@ -118,6 +118,11 @@ impl World {
         self.server = Some(server);
     }
 
+    /// A line that the registrar says.
+    pub(crate) fn wait_for_line<T>(&self, pick: impl FnMut(&str) -> Option<T>) -> T {
+        self.server.as_ref().unwrap().wait_for_line("a line of the registrar", pick)
+    }
+
     /// Ends the registrar with SIGKILL.
     pub(crate) fn kill(&mut self) {
         self.server.take().unwrap().kill();

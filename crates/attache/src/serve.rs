@@ -2,12 +2,11 @@
 
 use std::{net::SocketAddr, path::Path, process::ExitCode, sync::Arc, time::Duration};
 
-use identity::{Channel, Credential, Function, KeyRefusal, usable};
+use identity::{Channel, Credential, Function, KeyRefusal, OsPeer, usable};
 use keys::{CredentialId, Kpsa, OsRng, PskIdentity};
-use net::{Handler, KeySource, Listener, ListenerConfig, Live, ServerNames};
+use net::{Handler, KeySource, Listener, ListenerConfig, Live, PlainListener, ServerNames};
 use onem2m::{
     primitive::{Request, Response},
-    status::ResponseStatusCode,
     time::{Clock, SystemClock},
 };
 use serde_json::json;
@@ -46,6 +45,10 @@ pub(crate) async fn run(path: &Path, json: bool) -> Done {
             format_args!("{} listens on {address} (TLS 1.2, provisioned keys, HTTP)", config.cse.id),
         );
     }
+    for endpoint in &running.plain {
+        let line = format_args!("{} listens on {endpoint} (no security association, HTTP)", config.cse.id);
+        say(json, &json!({ "plain": endpoint }), line);
+    }
     let reload = Reload::new(path, config, dials);
     while signals.next().await == Signal::Reload {
         reload.now();
@@ -58,6 +61,8 @@ pub(crate) async fn run(path: &Path, json: bool) -> Done {
 /// A registrar that runs.
 pub(crate) struct Running {
     addresses: Vec<SocketAddr>,
+    /// Endpoints outside of any association.
+    plain: Vec<String>,
     shutdown: CancellationToken,
     listeners: Vec<JoinHandle<()>>,
     scribe: JoinHandle<()>,
@@ -99,18 +104,29 @@ pub(crate) async fn start(config: &Config) -> Result<Running, Failure> {
                 .map_err(|error| Failure::usage(causes(&error)))?;
         bound.push(listener);
     }
+    let mut plain = Vec::new();
+    for section in &config.plain {
+        let (limits, rng) = (config.limits.limits(), Arc::new(OsRng));
+        let endpoint = section.endpoint(config.folder());
+        let listener = PlainListener::bind(&endpoint, limits, Arc::clone(&registrar), rng)
+            .map_err(|error| Failure::usage(causes(&error)))?;
+        tracing::warn!(?endpoint, "requests are served outside of any security association");
+        plain.push(listener);
+    }
     let addresses: Vec<SocketAddr> = bound.iter().map(Listener::local_addr).collect();
     registrar.0.publish(points_of_access(config, &addresses)).await?;
 
     let shutdown = CancellationToken::new();
-    let listeners =
+    let open = plain.iter().map(ToString::to_string).collect();
+    let mut listeners: Vec<_> =
         bound.into_iter().map(|listener| tokio::spawn(listener.serve(shutdown.clone()))).collect();
+    listeners.extend(plain.into_iter().map(|listener| tokio::spawn(listener.serve(shutdown.clone()))));
     let others = vec![
         tokio::spawn(follow(changes, store.clone(), live)),
         tokio::spawn(sweep(Arc::clone(&registrar), shutdown.clone())),
     ];
     let scribe = tokio::spawn(scribe.write(store.clone()));
-    Ok(Running { addresses, shutdown, listeners, scribe, others, store })
+    Ok(Running { addresses, plain: open, shutdown, listeners, scribe, others, store })
 }
 
 impl Running {
@@ -151,12 +167,15 @@ struct Served(cse::Registrar);
 
 impl Handler for Served {
     async fn handle(&self, channel: &Channel, request: Request) -> Response {
-        match channel {
-            Channel::Association(peer) => self.0.handle(peer, request).await,
-            Channel::Local(_) | Channel::Clear(_) => {
-                let text = "the request needs a security association";
-                Response::refuse(ResponseStatusCode::SecurityAssociationRequired, &request, text)
-            }
+        self.0.handle_over(channel, request).await
+    }
+
+    async fn left(&self, channel: &Channel) {
+        // A connection ends with its registrations; an account does not end.
+        if let Channel::Local(peer @ OsPeer::Connection(_)) = channel
+            && let Err(error) = self.0.end_local(peer).await
+        {
+            tracing::error!(%error, %peer, "the registrations of a local peer were not removed");
         }
     }
 }

@@ -33,6 +33,11 @@ pub trait Handler: Send + Sync + 'static {
     /// Answers a request that came in by `channel`. An association closes while this runs if its credential is
     /// revoked; the future is then dropped, so what must not be left half done belongs into one transaction.
     fn handle(&self, channel: &Channel, request: Request) -> impl Future<Output = Response> + Send;
+
+    /// A connection of a plain endpoint has ended. What was its alone ends with it.
+    fn left(&self, _channel: &Channel) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
 }
 
 /// Where a connection is between two requests.

@@ -24,7 +24,7 @@
 //! ```no_run
 //! use std::sync::Arc;
 //!
-//! use identity::{Credential, KeyRefusal, Peer};
+//! use identity::{Channel, Credential, KeyRefusal};
 //! use keys::{Kpsa, PskIdentity};
 //! use net::{Handler, KeySource, Listener, ListenerConfig};
 //! use onem2m::{primitive::{Request, Response}, status::ResponseStatusCode};
@@ -39,7 +39,7 @@
 //!
 //! struct NotFound;
 //! impl Handler for NotFound {
-//!     async fn handle(&self, _: &Arc<Peer>, request: Request) -> Response {
+//!     async fn handle(&self, _: &Channel, request: Request) -> Response {
 //!         Response::new(ResponseStatusCode::NotFound, &request)
 //!     }
 //! }

@@ -6,7 +6,7 @@
 
 use std::{
     convert::Infallible,
-    fs, io,
+    fmt, fs, io,
     net::SocketAddr,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
@@ -211,6 +211,7 @@ impl<H: Handler> PlainListener<H> {
             if let Err(error) = ended {
                 tracing::debug!(%error, "a plain connection ended");
             }
+            desk.handler.left(&desk.channel).await;
             drop(place);
         }
     }
@@ -221,6 +222,19 @@ impl<H: Handler> PlainListener<H> {
             && let Err(error) = fs::remove_file(path)
         {
             tracing::warn!(%error, path = %path.display(), "the socket was not removed");
+        }
+    }
+}
+
+/// Where it listens: the address, or the path of the socket.
+impl<H> fmt::Display for PlainListener<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.door {
+            Door::Socket(_, path) => path.display().fmt(f),
+            Door::Loopback(tcp) | Door::Clear(tcp) => match tcp.local_addr() {
+                Ok(address) => address.fmt(f),
+                Err(_) => f.write_str("?"),
+            },
         }
     }
 }

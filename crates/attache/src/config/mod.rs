@@ -8,6 +8,7 @@ mod cse;
 mod limits;
 mod listener;
 mod log;
+mod plain;
 mod store;
 
 use std::{
@@ -24,6 +25,7 @@ pub(crate) use self::{
     limits::LimitsSection,
     listener::ListenerSection,
     log::{LogFormat, LogSection},
+    plain::PlainSection,
     store::StoreSection,
 };
 
@@ -35,6 +37,8 @@ pub(crate) struct Config {
     pub(crate) cse: CseSection,
     #[serde(default)]
     pub(crate) listener: Vec<ListenerSection>,
+    #[serde(default)]
+    pub(crate) plain: Vec<PlainSection>,
     #[serde(default)]
     pub(crate) limits: LimitsSection,
     #[serde(default)]
@@ -89,6 +93,11 @@ impl Config {
         let names: BTreeSet<&String> = self.written.keys().chain(other.written.keys()).collect();
         let differ = |name: &&&String| self.written.get(**name) != other.written.get(**name);
         names.iter().filter(differ).map(ToString::to_string).collect()
+    }
+
+    /// The folder that relative paths start from.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.base
     }
 
     /// Where the store is.

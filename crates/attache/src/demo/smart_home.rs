@@ -7,7 +7,10 @@ use std::{process::ExitCode, time::Duration};
 
 use device::Attachment;
 use keys::{Kpsa, PskIdentity};
-use onem2m::primitive::{Operation, Request};
+use onem2m::{
+    primitive::{Operation, Request},
+    resource::ResourceType,
+};
 use serde_json::json;
 
 use super::{
@@ -43,6 +46,7 @@ const PANEL: Actor = Actor {
 
 const ASSOCIATION: &str = "association";
 const UNCHANGED: &str = "4106, store unchanged";
+const OTHER: &str = "From is not the identity of the association";
 
 /// Runs the story.
 pub(crate) async fn run(json: bool) -> Done {
@@ -199,16 +203,35 @@ impl Story {
         as_light1.ty = Some(4);
         as_light1.fr = Some(LIGHT1.stem.into());
         as_light1.pc = Some(json!({ "m2m:cin": { "con": "OFF" } }));
-        self.says("X1", light2, &LIGHT2, as_light1, UNCHANGED, "switch light 1, in its name").await?;
+        self.says("X1", light2, &LIGHT2, as_light1, UNCHANGED, "switch light 1, in its name", OTHER).await?;
         let mut registration = light2.registration(&LIGHT1.description()?);
         registration.fr = Some(LIGHT1.stem.into());
-        self.says("X2", light2, &LIGHT2, registration, UNCHANGED, "register as light 1").await?;
+        self.says("X2", light2, &LIGHT2, registration, UNCHANGED, "register as light 1", OTHER).await?;
         for from in ["/mn-cse-123456/Clight-AE1", "/in-cse/Cphone1"] {
             let to = format!("{}/{}", self.gateway.registrar.base_name, LIGHT1.resource);
             let mut request = light1.new_request(Operation::Retrieve, to);
             request.fr = Some(from.into());
             let what = format!("RETRIEVE as {from}");
-            self.says("X3", light1, &LIGHT1, request, "4000, store unchanged", &what).await?;
+            self.says(
+                "X3",
+                light1,
+                &LIGHT1,
+                request,
+                "4000, store unchanged",
+                &what,
+                "an AE writes its bare stem",
+            )
+            .await?;
+        }
+        for (from, expected) in
+            [("/mn-cse-999", "4000, store unchanged"), (LIGHT1.stem, "4005, store unchanged")]
+        {
+            let mut request = light1.new_request(Operation::Create, self.gateway.registrar.base());
+            request.ty = Some(ResourceType::RemoteCse.code());
+            request.fr = Some(from.into());
+            request.pc = Some(json!({ "m2m:csr": { "cb": "/mn-cse-999/x", "rr": false, "srv": ["3"] } }));
+            let what = format!("CREATE <remoteCSE> as {from}");
+            self.says("X4", light1, &LIGHT1, request, expected, &what, "an AE is no CSE").await?;
         }
         self.sees_itself(light1, "Refusals", "X").await
     }
@@ -222,6 +245,7 @@ impl Story {
         request: Request,
         expected: &str,
         what: &str,
+        proved: &str,
     ) -> Result<(), Failure> {
         let before = self.gateway.digest().await?;
         let answer = attachment.request(&request).await;
@@ -236,7 +260,7 @@ impl Story {
             what: what.into(),
             expected: expected.into(),
             got: format!("{code}, {store}"),
-            proved: "From is not the identity of the association".into(),
+            proved: proved.into(),
         });
         Ok(())
     }

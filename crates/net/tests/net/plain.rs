@@ -73,6 +73,8 @@ async fn a_loopback_peer_is_its_connection() {
     let second = ask(TcpStream::connect(address).await.unwrap(), "x").await;
     let number = |answer: &str| answer.rsplit_once("local connection ").unwrap().1.to_owned();
     assert_ne!(number(&first), number(&second), "no two connections are the same peer");
+    // The handler is told of both ends.
+    plain.tell.left.acquire_many(2).await.unwrap().forget();
     let everywhere = PlainEndpoint::Loopback("0.0.0.0:0".parse().unwrap());
     assert!(matches!(bind(&everywhere), Err(PlainError::NotLoopback { .. })), "nobody else is trusted");
 }

@@ -113,15 +113,21 @@ impl KeySource for Keys {
 pub(crate) struct Tell {
     pub(crate) entered: Semaphore,
     pub(crate) hold: Semaphore,
+    /// A permit for each plain connection that has ended.
+    pub(crate) left: Semaphore,
 }
 
 impl Tell {
     pub(crate) fn new() -> Self {
-        Self { entered: Semaphore::new(0), hold: Semaphore::new(0) }
+        Self { entered: Semaphore::new(0), hold: Semaphore::new(0), left: Semaphore::new(0) }
     }
 }
 
 impl Handler for Tell {
+    async fn left(&self, _: &Channel) {
+        self.left.add_permits(1);
+    }
+
     async fn handle(&self, channel: &Channel, request: Request) -> Response {
         self.entered.add_permits(1);
         if request.to.ends_with("hold") {
