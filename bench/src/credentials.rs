@@ -1,5 +1,9 @@
 //! The set of credentials that every server holds.
 
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
 use openssl::sha::sha256;
 use testkit::Draws;
 
@@ -36,6 +40,15 @@ impl Credentials {
     /// Every credential, made as it is asked for.
     pub(crate) fn all(&self) -> impl Iterator<Item = Credential> + '_ {
         (0..self.size).map(|number| credential(number, self.seed))
+    }
+
+    /// One line per key: identity, colon, hexadecimal key. So both mosquitto and stunnel want it.
+    pub(crate) fn write_keys(&self, path: &Path) -> std::io::Result<()> {
+        let mut file = BufWriter::new(File::create(path)?);
+        for credential in self.all() {
+            writeln!(file, "{}:{}", credential.identity, credential.key_hex())?;
+        }
+        file.flush()
     }
 
     /// Those that connect.

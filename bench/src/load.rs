@@ -79,6 +79,26 @@ impl Load {
     }
 }
 
+/// Does `visit` once for each device of the sample, `clients` of them at the same time.
+pub(crate) fn each(
+    clients: usize,
+    credentials: &Credentials,
+    visit: impl Fn(&Credential) -> Result<(), Error> + Sync,
+) -> Result<(), Error> {
+    let next = AtomicUsize::new(0);
+    let outcomes: Vec<Result<(), Error>> = thread::scope(|scope| {
+        let client = || {
+            while let Some(credential) = credentials.sample().get(next.fetch_add(1, Ordering::Relaxed)) {
+                visit(credential)?;
+            }
+            Ok(())
+        };
+        let clients: Vec<_> = (0..clients).map(|_| scope.spawn(client)).collect();
+        clients.into_iter().filter_map(|client| client.join().ok()).collect()
+    });
+    outcomes.into_iter().collect()
+}
+
 fn connect_once(server: &dyn Server, credential: &Credential) -> Result<(), Error> {
     let attempt = || {
         let mut stream = open(server.address(), credential)?;
@@ -140,7 +160,7 @@ fn context(credential: &Credential) -> Result<SslContext, openssl::error::ErrorS
     Ok(builder.build())
 }
 
-fn close(stream: &mut SslStream<TcpStream>) {
+pub(crate) fn close(stream: &mut SslStream<TcpStream>) {
     // The measurement is done; a server that closed first is no error.
     let _ = stream.shutdown();
 }

@@ -1,65 +1,66 @@
-//! Server CPU per connection: new TCP connection, full TLS-PSK handshake, one request, close.
+//! Measures the built `attache` from outside, by its processes' CPU time and memory.
 //!
-//! Two servers in one interleaved run: `attache serve`, asked by HTTP to RETRIEVE the device's own `<AE>`, and
-//! `mosquitto`, asked by MQTT to CONNECT. Both take `TLS_PSK_WITH_AES_128_CBC_SHA256` in TLS 1.2 and hold the
-//! same credentials. The client asserts on every connection that it got that suite, and that the session is no
+//! ```text
+//! connections    server CPU per connection, beside mosquitto and stunnel; any number of credentials
+//! start          time from its start to the first handshake, and memory, per number of credentials
+//! idle           memory and threads of thousands of associations that say nothing
+//! registrations  durable registrations per CPU-second
+//! ```
+//!
+//! Every connection of every measurement is a new TCP connection with a full TLS 1.2 handshake and
+//! `TLS_PSK_WITH_AES_128_CBC_SHA256`; the client asserts that it got that suite, and that the session is no
 //! resumed one. BENCHMARKS.md says how to run this and what came out.
 //!
 //! ```text
-//! credentials.rs  the seeded set of identities and keys
-//! servers/        how each server is configured, filled, started and asked
-//! load.rs         connections from several threads
-//! proc.rs         CPU time and memory of a process tree
-//! report.rs       medians and the table
+//! credentials.rs    the seeded set of identities and keys
+//! servers/          how each server is configured, filled, started and asked
+//! load.rs           connections from several threads
+//! proc.rs           CPU time and memory of process trees
+//! connections.rs … registrations.rs   one measurement each
+//! report.rs         medians and the table
 //! ```
 
+mod connections;
 mod credentials;
+mod idle;
 mod load;
 mod proc;
+mod registrations;
 mod report;
 mod servers;
+mod start;
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use clap::Parser;
-use credentials::Credentials;
-use load::Load;
-use report::{Measured, Report};
-use servers::{Attache, Mosquitto, Server};
+use clap::{Parser, Subcommand};
 
-/// Measures server CPU per TLS-PSK connection, attache beside mosquitto.
+/// Measures attache from outside; see BENCHMARKS.md.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Connections per server and round, unless `--seconds` end the round first.
-    #[arg(long, default_value_t = 2_000)]
-    connections: usize,
-    /// Rounds per server; the median counts.
-    #[arg(long, default_value_t = 7)]
-    rounds: usize,
-    /// Sizes of the credential set, each measured by itself.
-    #[arg(long, value_delimiter = ',', default_value = "1,1000000")]
-    credentials: Vec<NonZeroUsize>,
-    /// How many of them, drawn uniformly, connect (all when there are fewer); attache registers their AEs first.
-    #[arg(long, default_value_t = 1_000)]
-    sample: usize,
-    /// Connections open at the same time.
-    #[arg(long, default_value_t = 4)]
-    clients: usize,
-    /// A round of one server ends after this time.
-    #[arg(long, default_value_t = 20)]
-    seconds: u64,
-    /// Draws the keys and the identities that connect.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Servers to measure.
-    #[arg(long, value_delimiter = ',', default_value = "attache,mosquitto")]
-    servers: Vec<String>,
+    #[command(subcommand)]
+    measurement: Measurement,
     /// The attache binary; build it with `cargo build --release` first.
-    #[arg(long, default_value = "target/release/attache")]
+    #[arg(long, global = true, default_value = "target/release/attache")]
     attache: PathBuf,
+    /// Draws the keys and the identities that connect.
+    #[arg(long, global = true, default_value_t = 1)]
+    seed: u64,
+}
+
+#[derive(Debug, Subcommand)]
+enum Measurement {
+    /// Server CPU per connection: TCP, TLS-PSK handshake, one request, close; beside mosquitto and stunnel.
+    Connections(connections::Arguments),
+    /// Time from starting attache to its first handshake, and its resident memory.
+    Start(start::Arguments),
+    /// Resident memory and threads of attache per association that idles.
+    Idle(idle::Arguments),
+    /// Durable AE registrations of attache, handshake included, per second of its CPU time.
+    Registrations(registrations::Arguments),
+    /// The HTTP server behind stunnel; started by `connections`.
+    #[command(hide = true)]
+    Web,
 }
 
 /// What keeps a measurement from being made.
@@ -67,12 +68,14 @@ struct Arguments {
 enum Error {
     #[error("{doing}")]
     Io { doing: String, source: std::io::Error },
-    #[error("no server is called `{0}`: choose from attache, mosquitto")]
+    #[error("no server is called `{0}`: choose from attache, mosquitto, stunnel")]
     UnknownServer(String),
     #[error("connection as `{identity}` to {server}")]
     Connection { server: &'static str, identity: String, source: load::ConnectionError },
     #[error("{server} cannot be used: {problem}")]
     Server { server: &'static str, problem: String },
+    #[error("at most {allowed} files may be open and {needed} are needed: raise the hard limit (ulimit -Hn)")]
+    OpenFiles { allowed: u64, needed: u64 },
 }
 
 impl Error {
@@ -83,8 +86,15 @@ impl Error {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    match run(&arguments) {
+    let Arguments { measurement, attache, seed } = Arguments::parse();
+    let outcome = match &measurement {
+        Measurement::Connections(arguments) => connections::run(arguments, &attache, seed),
+        Measurement::Start(arguments) => start::run(arguments, &attache, seed),
+        Measurement::Idle(arguments) => idle::run(arguments, &attache, seed),
+        Measurement::Registrations(arguments) => registrations::run(arguments, &attache, seed),
+        Measurement::Web => servers::serve_web(),
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -98,58 +108,21 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &Arguments) -> Result<(), Error> {
-    let mut report = Report::default();
-    for &size in &arguments.credentials {
-        for measured in measure(arguments, size.get())? {
-            report.add(measured);
-        }
-    }
-    print!("{report}");
-    Ok(())
+/// A directory for the servers' files.
+fn directory() -> Result<tempfile::TempDir, Error> {
+    tempfile::tempdir().map_err(Error::io("make a directory for the servers"))
 }
 
-/// One size of the credential set: starts every server, then takes turns between them, so that whatever else
-/// the machine does falls on all of them.
-fn measure(arguments: &Arguments, size: usize) -> Result<Vec<Measured>, Error> {
-    let directory = tempfile::tempdir().map_err(Error::io("make a directory for the servers"))?;
-    let credentials = Credentials::new(size, arguments.sample, arguments.seed);
-    let mut measured = Vec::new();
-    let mut running = Vec::new();
-    for name in &arguments.servers {
-        eprintln!("{name}: starting with {size} credentials");
-        let place = directory.path().join(name);
-        std::fs::create_dir(&place).map_err(Error::io(format!("make {}", place.display())))?;
-        let server: Box<dyn Server> = match name.as_str() {
-            "attache" => Box::new(Attache::start(&arguments.attache, &credentials, &place)?),
-            "mosquitto" => Box::new(Mosquitto::start(&credentials, &place)?),
-            other => return Err(Error::UnknownServer(other.to_owned())),
-        };
-        measured.push(Measured::new(server.name(), size));
-        running.push(server);
+/// Lets this process and those that it starts have `needed` files open.
+fn allow_open_files(needed: u64) -> Result<(), Error> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current.is_none_or(|current| current >= needed) {
+        return Ok(());
     }
-    let mut load = Load {
-        clients: arguments.clients,
-        connections: arguments.connections,
-        span: Duration::from_secs(arguments.seconds),
-        seed: arguments.seed,
-    };
-    // The first connections fill caches and page in code; they are not counted.
-    for server in &running {
-        Load { connections: arguments.connections.min(200), ..load }.put_on(server.as_ref(), &credentials)?;
+    if let Some(allowed) = maximum.filter(|maximum| *maximum < needed) {
+        return Err(Error::OpenFiles { allowed, needed });
     }
-    for round in 0..arguments.rounds {
-        load.seed = load.seed.wrapping_add(1);
-        for (server, measured) in running.iter().zip(&mut measured) {
-            let before = proc::cpu(server.process())?;
-            let done = load.put_on(server.as_ref(), &credentials)?;
-            let used = proc::cpu(server.process())?.saturating_sub(before);
-            measured.add_round(done, used);
-            eprintln!("{}: round {}: {done} connections, {used:?} CPU", server.name(), round + 1);
-        }
-    }
-    for (server, measured) in running.iter().zip(&mut measured) {
-        measured.set_resident(proc::resident(server.process())?);
-    }
-    Ok(measured)
+    setrlimit(Resource::Nofile, Rlimit { current: Some(needed), maximum })
+        .map_err(|error| Error::io("raise the limit of open files")(error.into()))
 }

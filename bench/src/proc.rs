@@ -17,22 +17,31 @@ struct Stat {
     ticks: u64,
 }
 
-/// User and system time of `root` and everything below it so far. Exact to 10 ms.
-pub(crate) fn cpu(root: u32) -> Result<Duration, Error> {
+/// User and system time of `roots` and everything below them so far. Exact to 10 ms.
+pub(crate) fn cpu(roots: &[u32]) -> Result<Duration, Error> {
     let all = processes()?;
-    let ticks: u64 = tree(root, &all).iter().filter_map(|id| all.get(id)).map(|stat| stat.ticks).sum();
+    let ticks: u64 = trees(roots, &all).iter().filter_map(|id| all.get(id)).map(|stat| stat.ticks).sum();
     Ok(Duration::from_millis(ticks * 1_000 / TICKS))
 }
 
-/// Resident memory in KiB of `root` and everything below it; pages shared between processes count for each.
-pub(crate) fn resident(root: u32) -> Result<u64, Error> {
-    let mut kib = 0;
-    for id in tree(root, &processes()?) {
+/// Resident memory in KiB of `roots` and everything below them; pages shared between processes count for each.
+pub(crate) fn resident(roots: &[u32]) -> Result<u64, Error> {
+    sum_of(roots, "VmRSS:")
+}
+
+/// Threads of `roots` and everything below them.
+pub(crate) fn threads(roots: &[u32]) -> Result<u64, Error> {
+    sum_of(roots, "Threads:")
+}
+
+fn sum_of(roots: &[u32], field: &str) -> Result<u64, Error> {
+    let mut sum = 0;
+    for id in trees(roots, &processes()?) {
         let path = format!("/proc/{id}/status");
         let status = fs::read_to_string(&path).map_err(Error::io(format!("read {path}")))?;
-        kib += resident_of(&status).unwrap_or(0);
+        sum += number_of(&status, field).unwrap_or(0);
     }
-    Ok(kib)
+    Ok(sum)
 }
 
 fn processes() -> Result<BTreeMap<u32, Stat>, Error> {
@@ -44,8 +53,9 @@ fn processes() -> Result<BTreeMap<u32, Stat>, Error> {
         .collect())
 }
 
-fn tree(root: u32, all: &BTreeMap<u32, Stat>) -> Vec<u32> {
-    let mut found = vec![root];
+/// `roots`, of which none is below another, and everything below them.
+fn trees(roots: &[u32], all: &BTreeMap<u32, Stat>) -> Vec<u32> {
+    let mut found = roots.to_vec();
     let mut next = 0;
     while let Some(&id) = found.get(next) {
         found.extend(all.iter().filter(|(_, stat)| stat.parent == id).map(|(child, _)| *child));
@@ -62,8 +72,8 @@ fn parse(line: &str) -> Option<Stat> {
     Some(Stat { parent: fields.get(1)?.parse().ok()?, ticks })
 }
 
-fn resident_of(status: &str) -> Option<u64> {
-    status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.split_whitespace().next()?.parse().ok()
+fn number_of(status: &str, field: &str) -> Option<u64> {
+    status.lines().find_map(|line| line.strip_prefix(field))?.split_whitespace().next()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -77,7 +87,7 @@ mod tests {
         let line = "42 (a) b (c) S 7 42 42 0 -1 4194560 1 2 3 4 10 20 30 40 20 0 1 0 5 6 7";
         assert_eq!(parse(line), Some(Stat { parent: 7, ticks: 100 }));
         assert_eq!(parse("42 (a"), None);
-        assert_eq!(resident_of("Name:\tx\nVmRSS:\t    1234 kB\n"), Some(1_234));
+        assert_eq!(number_of("Name:\tx\nVmRSS:\t    1234 kB\n", "VmRSS:"), Some(1_234));
     }
 
     #[test]
@@ -88,14 +98,15 @@ mod tests {
         shell.arg("-c").arg(format!("sh -c '{burn}'; sh -c '{burn}; echo done; read x'; :"));
         let process = Process::spawn(shell);
         process.wait_for_line("done", |line| (line == "done").then_some(()));
-        let total = cpu(process.id()).expect("read /proc");
+        let total = cpu(&[process.id()]).expect("read /proc");
         let all = processes().expect("read /proc");
-        let family = tree(process.id(), &all);
+        let family = trees(&[process.id()], &all);
         assert_eq!(family.len(), 2, "{family:?}");
         // Both children burnt as much, so that the ended one is half of it.
         let child = Duration::from_millis(all[&family[1]].ticks * 1_000 / TICKS);
         assert!(child >= Duration::from_millis(50), "{child:?}");
         assert!(total >= child + child / 2, "{total:?} of which {child:?}");
-        assert!(resident(process.id()).expect("read /proc") > 100);
+        assert!(resident(&[process.id()]).expect("read /proc") > 100);
+        assert_eq!(threads(&[process.id()]).expect("read /proc"), 2);
     }
 }

@@ -50,11 +50,9 @@ impl Report {
         self.rows.push(measured);
     }
 
-    fn ratio(&self, row: &Measured) -> Option<f64> {
-        let base = self
-            .rows
-            .iter()
-            .find(|other| other.server == "mosquitto" && other.credentials == row.credentials)?;
+    fn ratio(&self, row: &Measured, to: &str) -> Option<f64> {
+        let base =
+            self.rows.iter().find(|other| other.server == to && other.credentials == row.credentials)?;
         let (own, base) = (row.summary()?.0, base.summary()?.0);
         (base > 0).then(|| Duration::from_nanos(own).as_secs_f64() / Duration::from_nanos(base).as_secs_f64())
     }
@@ -64,9 +62,9 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "| Server | Credentials | Connections | µs CPU per connection, median (min–max) | to mosquitto | resident MiB |"
+            "| Server | Credentials | Connections | µs CPU per connection, median (min–max) | to mosquitto | to stunnel | resident MiB |"
         )?;
-        writeln!(f, "| --- | ---: | ---: | ---: | ---: | ---: |")?;
+        writeln!(f, "| --- | ---: | ---: | ---: | ---: | ---: | ---: |")?;
         for row in &self.rows {
             let Measured { server, credentials, connections, resident_kib, .. } = row;
             let cost = match row.summary() {
@@ -75,9 +73,14 @@ impl fmt::Display for Report {
                 }
                 None => "–".to_owned(),
             };
-            let ratio = self.ratio(row).map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.3}"));
+            let ratio =
+                |to| self.ratio(row, to).map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.3}"));
+            let (mosquitto, stunnel) = (ratio("mosquitto"), ratio("stunnel"));
             let mib = resident_kib / 1_024;
-            writeln!(f, "| {server} | {credentials} | {connections} | {cost} | {ratio} | {mib} |")?;
+            writeln!(
+                f,
+                "| {server} | {credentials} | {connections} | {cost} | {mosquitto} | {stunnel} | {mib} |"
+            )?;
         }
         Ok(())
     }
@@ -104,12 +107,15 @@ mod tests {
     }
 
     #[test]
-    fn the_table_compares_with_mosquitto() {
+    fn the_table_compares_with_the_others() {
         let mut report = Report::default();
         report.add(measured("attache", &[(100, 10)]));
         report.add(measured("mosquitto", &[(100, 40)]));
+        report.add(measured("stunnel", &[(100, 80)]));
         let text = report.to_string();
-        assert!(text.contains("| attache | 10 | 100 | 100 (100–100) | 0.250 | 0 |"), "{text}");
-        assert!(text.contains("| mosquitto | 10 | 100 | 400 (400–400) | 1.000 | 0 |"), "{text}");
+        assert!(text.contains("| attache | 10 | 100 | 100 (100–100) | 0.250 | 0.125 | 0 |"), "{text}");
+        assert!(text.contains("| mosquitto | 10 | 100 | 400 (400–400) | 1.000 | 0.500 | 0 |"), "{text}");
+        report.add(Measured::new("attache", 1));
+        assert!(report.to_string().contains("| attache | 1 | 0 | – | – | – | 0 |"));
     }
 }

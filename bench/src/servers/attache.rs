@@ -1,15 +1,15 @@
 //! `attache serve`, as an operator starts it: one configuration file, credentials imported from CSV.
 
 use std::fs::File;
-use std::io::{BufWriter, Read, Write};
+use std::io::{BufWriter, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use openssl::ssl::SslStream;
 use testkit::Process;
 
-use super::Server;
+use super::{Server, http};
 use crate::Error;
 use crate::credentials::{Credential, Credentials};
 use crate::load::{self, ConnectionError, write};
@@ -20,48 +20,104 @@ const NAME: &str = "attache";
 const CSE: &str = "//bench.example/bench-cse";
 const BASE: &str = "base";
 
-/// No header block of the registrar is longer than this.
-const HEADER_LIMIT: usize = 16 * 1_024;
+/// A store with the credentials in it, and the configuration file beside it.
+pub(crate) struct Installation {
+    program: PathBuf,
+    configuration: PathBuf,
+}
 
-/// The registrar, with the sample's AEs registered.
+impl Installation {
+    /// Imports the credentials. `limits` is put into the configuration as it is.
+    pub(crate) fn new(
+        program: &Path,
+        credentials: &Credentials,
+        place: &Path,
+        limits: &str,
+    ) -> Result<Self, Error> {
+        let program = program.canonicalize().map_err(Error::io(format!(
+            "find {}; build it with `cargo build --release`",
+            program.display()
+        )))?;
+        let configuration = place.join("attache.toml");
+        std::fs::write(&configuration, settings(limits))
+            .map_err(Error::io(format!("write {}", configuration.display())))?;
+        let list = place.join("credentials.csv");
+        write_list(&list, credentials).map_err(Error::io(format!("write {}", list.display())))?;
+        let installation = Self { program, configuration };
+        installation.run(installation.command(&["credential", "import"]).arg(&list))?;
+        Ok(installation)
+    }
+
+    /// Starts the registrar and waits until it says where it listens.
+    pub(crate) fn serve(&self) -> Attache {
+        let process = Process::spawn(self.command(&["serve"]));
+        let address = process.wait_for_line("its address", address_in);
+        Attache { process, address }
+    }
+
+    /// How many AEs the store holds, at most `limit`.
+    pub(crate) fn registrations(&self, limit: usize) -> Result<usize, Error> {
+        let limit = limit.to_string();
+        let listed = self
+            .run(self.command(&["--json", "inspect", "registrations"]).args(["--limit", limit.as_str()]))?;
+        Ok(listed.lines().count())
+    }
+
+    fn command(&self, subcommand: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(subcommand).arg("--config").arg(&self.configuration);
+        command
+    }
+
+    /// Runs a command to its end and returns what it said.
+    fn run(&self, command: &mut Command) -> Result<String, Error> {
+        let finished = command.output().map_err(Error::io(format!("run {}", self.program.display())))?;
+        if !finished.status.success() {
+            let problem = String::from_utf8_lossy(&finished.stderr).into_owned();
+            return Err(Error::Server { server: NAME, problem });
+        }
+        Ok(String::from_utf8_lossy(&finished.stdout).into_owned())
+    }
+}
+
+/// A registrar that runs.
 pub(crate) struct Attache {
     process: Process,
     address: SocketAddr,
 }
 
 impl Attache {
+    /// The registrar, with the sample's AEs registered.
     pub(crate) fn start(program: &Path, credentials: &Credentials, place: &Path) -> Result<Self, Error> {
-        let unusable = |problem: String| Error::Server { server: NAME, problem };
-        let program = program.canonicalize().map_err(Error::io(format!(
-            "find {}; build it with `cargo build --release`",
-            program.display()
-        )))?;
-        let configuration = place.join("attache.toml");
-        std::fs::write(&configuration, settings())
-            .map_err(Error::io(format!("write {}", configuration.display())))?;
-        let list = place.join("credentials.csv");
-        write_list(&list, credentials).map_err(Error::io(format!("write {}", list.display())))?;
-        let imported = command(&program, &["credential", "import"], &configuration).arg(&list).output();
-        let imported = imported.map_err(Error::io(format!("run {}", program.display())))?;
-        if !imported.status.success() {
-            return Err(unusable(format!("import failed: {}", String::from_utf8_lossy(&imported.stderr))));
-        }
-        let process = Process::spawn(command(&program, &["serve"], &configuration));
-        let address = process.wait_for_line("its address", address_in);
-        let server = Self { process, address };
+        let server = Installation::new(program, credentials, place, "")?.serve();
         for credential in credentials.sample() {
-            server.register(credential).map_err(|source| Error::Connection {
-                server: NAME,
-                identity: credential.identity.clone(),
-                source,
+            server.named(credential, || {
+                let mut stream = load::open(server.address, credential)?;
+                server.register(&mut stream, credential)
             })?;
         }
         Ok(server)
     }
 
-    /// Only a registered AE has an `<AE>` of its own to ask for.
-    fn register(&self, credential: &Credential) -> Result<(), ConnectionError> {
-        let mut stream = load::open(self.address, credential)?;
+    /// Says of an error which device it befell.
+    pub(crate) fn named<T>(
+        &self,
+        credential: &Credential,
+        attempt: impl FnOnce() -> Result<T, ConnectionError>,
+    ) -> Result<T, Error> {
+        attempt().map_err(|source| Error::Connection {
+            server: NAME,
+            identity: credential.identity.clone(),
+            source,
+        })
+    }
+
+    /// CREATE of the device's `<AE>`. Only a registered AE has one of its own to ask for.
+    pub(crate) fn register(
+        &self,
+        stream: &mut SslStream<TcpStream>,
+        credential: &Credential,
+    ) -> Result<(), ConnectionError> {
         let content = r#"{"m2m:ae":{"api":"Nbench.example","rr":false,"srv":["3"]}}"#;
         let request = format!(
             "POST /{BASE} HTTP/1.1\r\nHost: {}\r\nX-M2M-Origin: {}\r\nX-M2M-RI: register\r\nX-M2M-RVI: 3\r\n\
@@ -70,8 +126,8 @@ impl Attache {
             credential.stem,
             content.len()
         );
-        write(&mut stream, request.as_bytes())?;
-        expect(&mut stream, "2001")
+        write(stream, request.as_bytes())?;
+        expect(stream, "2001")
     }
 }
 
@@ -84,8 +140,8 @@ impl Server for Attache {
         self.address
     }
 
-    fn process(&self) -> u32 {
-        self.process.id()
+    fn processes(&self) -> Vec<u32> {
+        vec![self.process.id()]
     }
 
     fn ask(&self, stream: &mut SslStream<TcpStream>, credential: &Credential) -> Result<(), ConnectionError> {
@@ -100,18 +156,13 @@ impl Server for Attache {
     }
 }
 
-fn command(program: &Path, subcommand: &[&str], configuration: &Path) -> Command {
-    let mut command = Command::new(program);
-    command.args(subcommand).arg("--config").arg(configuration);
-    command
-}
-
-/// Everything at its default but the one suite that both servers are measured with.
-fn settings() -> String {
+/// Everything at its default but the one suite that all servers are measured with, and `limits`.
+fn settings(limits: &str) -> String {
     format!(
         "[store]\npath = \"attache.db\"\n\n\
          [cse]\nid = \"{CSE}\"\nbase_name = \"{BASE}\"\n\n\
          [[listener]]\naddress = \"127.0.0.1:0\"\nsuites = [\"TLS_PSK_WITH_AES_128_CBC_SHA256\"]\n\n\
+         [limits]\n{limits}\n\n\
          [log]\nlevel = \"info\"\n"
     )
 }
@@ -136,35 +187,8 @@ fn address_in(line: &str) -> Option<SocketAddr> {
 
 /// Reads one answer and checks its X-M2M-RSC.
 fn expect(stream: &mut SslStream<TcpStream>, status: &str) -> Result<(), ConnectionError> {
-    let mut answer = Vec::new();
-    let mut piece = [0; 4_096];
-    let header = loop {
-        let octets = stream.read(&mut piece)?;
-        answer.extend(piece.iter().take(octets));
-        let end = answer.windows(4).position(|window| window == b"\r\n\r\n");
-        match end {
-            Some(end) => break end + 4,
-            None if octets == 0 || answer.len() > HEADER_LIMIT => {
-                return Err(ConnectionError::Answer(String::from_utf8_lossy(&answer).into_owned()));
-            }
-            None => {}
-        }
-    };
-    let (head, content) = answer.split_at(header);
-    let head = String::from_utf8_lossy(head).into_owned();
-    if field(&head, "x-m2m-rsc") != Some(status) {
-        return Err(ConnectionError::Answer(head));
-    }
-    let length: usize = field(&head, "content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
-    let mut rest = vec![0; length.saturating_sub(content.len())];
-    load::read_exactly(stream, &mut rest)
-}
-
-fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
-    head.lines()
-        .filter_map(|line| line.split_once(':'))
-        .find(|(key, _)| key.eq_ignore_ascii_case(name))
-        .map(|(_, value)| value.trim())
+    let head = http::answer(stream)?;
+    if http::field(&head, "x-m2m-rsc") == Some(status) { Ok(()) } else { Err(ConnectionError::Answer(head)) }
 }
 
 #[cfg(test)]
@@ -183,13 +207,5 @@ mod tests {
         }
         assert_eq!(address_in("configured for 127.0.0.1:0"), None);
         assert_eq!(address_in("at 03:04:05 from 192.0.2.1:99"), None);
-    }
-
-    #[test]
-    fn header_fields_are_found_in_any_case() {
-        let head = "HTTP/1.1 200 OK\r\nX-M2M-RSC: 2000\r\ncontent-length: 5\r\n\r\n";
-        assert_eq!(field(head, "x-m2m-rsc"), Some("2000"));
-        assert_eq!(field(head, "Content-Length"), Some("5"));
-        assert_eq!(field(head, "x-m2m-ri"), None);
     }
 }

@@ -1,10 +1,15 @@
 //! The servers that are measured.
 
 mod attache;
+mod http;
 mod mosquitto;
+mod stunnel;
+mod web;
 
-pub(crate) use attache::Attache;
+pub(crate) use attache::{Attache, Installation};
 pub(crate) use mosquitto::Mosquitto;
+pub(crate) use stunnel::Stunnel;
+pub(crate) use web::serve as serve_web;
 
 use std::net::{SocketAddr, TcpStream};
 
@@ -20,8 +25,8 @@ pub(crate) trait Server: Sync {
     /// Where it listens.
     fn address(&self) -> SocketAddr;
 
-    /// The process whose tree is measured.
-    fn process(&self) -> u32;
+    /// The processes that are measured, with everything below them.
+    fn processes(&self) -> Vec<u32>;
 
     /// Sends the one request and checks the answer.
     fn ask(&self, stream: &mut SslStream<TcpStream>, credential: &Credential) -> Result<(), ConnectionError>;

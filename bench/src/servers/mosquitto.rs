@@ -1,7 +1,5 @@
 //! Eclipse Mosquitto, the MQTT broker that Debian packages, with its own list of pre-shared keys.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::Command;
@@ -28,7 +26,7 @@ impl Mosquitto {
     pub(crate) fn start(credentials: &Credentials, place: &Path) -> Result<Self, Error> {
         let program = require("mosquitto", "mosquitto");
         let keys = place.join("keys");
-        write_keys(&keys, credentials).map_err(Error::io(format!("write {}", keys.display())))?;
+        credentials.write_keys(&keys).map_err(Error::io(format!("write {}", keys.display())))?;
         let port = reserved_port();
         let settings = place.join("mosquitto.conf");
         std::fs::write(&settings, configuration(port, &keys))
@@ -41,15 +39,6 @@ impl Mosquitto {
         wait_until("mosquitto's port", || TcpStream::connect(address).ok());
         Ok(Self { process, address })
     }
-}
-
-/// One line per key: identity, colon, hexadecimal key.
-fn write_keys(path: &Path, credentials: &Credentials) -> std::io::Result<()> {
-    let mut file = BufWriter::new(File::create(path)?);
-    for credential in credentials.all() {
-        writeln!(file, "{}:{}", credential.identity, credential.key_hex())?;
-    }
-    file.flush()
 }
 
 /// `user root` only keeps a broker started by root from becoming a user that cannot read our directory.
@@ -83,8 +72,8 @@ impl Server for Mosquitto {
         self.address
     }
 
-    fn process(&self) -> u32 {
-        self.process.id()
+    fn processes(&self) -> Vec<u32> {
+        vec![self.process.id()]
     }
 
     fn ask(&self, stream: &mut SslStream<TcpStream>, _: &Credential) -> Result<(), ConnectionError> {

@@ -1,0 +1,93 @@
+//! Server CPU per connection, the servers taking turns.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::credentials::Credentials;
+use crate::load::Load;
+use crate::report::{Measured, Report};
+use crate::servers::{Attache, Mosquitto, Server, Stunnel};
+use crate::{Error, directory, proc};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Connections per server and round, unless `--seconds` end the round first.
+    #[arg(long, default_value_t = 2_000)]
+    connections: usize,
+    /// Rounds per server; the median counts.
+    #[arg(long, default_value_t = 7)]
+    rounds: usize,
+    /// Sizes of the credential set, each measured by itself.
+    #[arg(long, value_delimiter = ',', default_value = "1,10000,1000000")]
+    credentials: Vec<NonZeroUsize>,
+    /// How many of them, drawn uniformly, connect (all when there are fewer); attache registers their AEs first.
+    #[arg(long, default_value_t = 1_000)]
+    sample: usize,
+    /// Connections open at the same time.
+    #[arg(long, default_value_t = 4)]
+    clients: usize,
+    /// A round of one server ends after this time.
+    #[arg(long, default_value_t = 20)]
+    seconds: u64,
+    /// Servers to measure.
+    #[arg(long, value_delimiter = ',', default_value = "attache,mosquitto,stunnel")]
+    servers: Vec<String>,
+}
+
+pub(crate) fn run(arguments: &Arguments, attache: &Path, seed: u64) -> Result<(), Error> {
+    let mut report = Report::default();
+    for &size in &arguments.credentials {
+        for measured in measure(arguments, attache, seed, size.get())? {
+            report.add(measured);
+        }
+    }
+    print!("{report}");
+    Ok(())
+}
+
+/// One size of the credential set: starts every server, then takes turns between them, so that whatever else
+/// the machine does falls on all of them.
+fn measure(arguments: &Arguments, attache: &Path, seed: u64, size: usize) -> Result<Vec<Measured>, Error> {
+    let directory = directory()?;
+    let credentials = Credentials::new(size, arguments.sample, seed);
+    let mut measured = Vec::new();
+    let mut running = Vec::new();
+    for name in &arguments.servers {
+        eprintln!("{name}: starting with {size} credentials");
+        let place = directory.path().join(name);
+        std::fs::create_dir(&place).map_err(Error::io(format!("make {}", place.display())))?;
+        let server: Box<dyn Server> = match name.as_str() {
+            "attache" => Box::new(Attache::start(attache, &credentials, &place)?),
+            "mosquitto" => Box::new(Mosquitto::start(&credentials, &place)?),
+            "stunnel" => Box::new(Stunnel::start(&credentials, &place)?),
+            other => return Err(Error::UnknownServer(other.to_owned())),
+        };
+        measured.push(Measured::new(server.name(), size));
+        running.push(server);
+    }
+    let mut load = Load {
+        clients: arguments.clients,
+        connections: arguments.connections,
+        span: Duration::from_secs(arguments.seconds),
+        seed,
+    };
+    // The first connections fill caches and page in code; they are not counted.
+    for server in &running {
+        Load { connections: arguments.connections.min(200), ..load }.put_on(server.as_ref(), &credentials)?;
+    }
+    for round in 0..arguments.rounds {
+        load.seed = load.seed.wrapping_add(1);
+        for (server, measured) in running.iter().zip(&mut measured) {
+            let before = proc::cpu(&server.processes())?;
+            let done = load.put_on(server.as_ref(), &credentials)?;
+            let used = proc::cpu(&server.processes())?.saturating_sub(before);
+            measured.add_round(done, used);
+            eprintln!("{}: round {}: {done} connections, {used:?} CPU", server.name(), round + 1);
+        }
+    }
+    for (server, measured) in running.iter().zip(&mut measured) {
+        measured.set_resident(proc::resident(&server.processes())?);
+    }
+    Ok(measured)
+}

@@ -1,0 +1,74 @@
+//! What associations cost that say nothing.
+
+use std::path::Path;
+use std::sync::Mutex;
+
+use crate::credentials::Credentials;
+use crate::load;
+use crate::servers::{Installation, Server};
+use crate::{Error, allow_open_files, directory, proc};
+
+/// Files that a process has open beside its connections.
+const OTHER_FILES: u64 = 200;
+
+/// Connections that are being opened at the same time.
+const CLIENTS: usize = 4;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Associations, each of a device of its own.
+    #[arg(long, default_value_t = 9_500)]
+    associations: u32,
+}
+
+pub(crate) fn run(arguments: &Arguments, attache: &Path, seed: u64) -> Result<(), Error> {
+    let count = arguments.associations;
+    allow_open_files(u64::from(count) + OTHER_FILES)?;
+    let directory = directory()?;
+    let devices = usize::try_from(count).unwrap_or(usize::MAX);
+    let credentials = Credentials::new(devices, devices, seed);
+    let limits = format!("associations = {count}\nper_address = {count}\nhalf_open = {count}");
+    let installation = Installation::new(attache, &credentials, directory.path(), &limits)?;
+
+    eprintln!("registering {count} devices");
+    let server = installation.serve();
+    load::each(CLIENTS, &credentials, |credential| {
+        server.named(credential, || {
+            let mut stream = load::open(server.address(), credential)?;
+            server.register(&mut stream, credential)
+        })
+    })?;
+    drop(server);
+
+    // A server that has not yet met anybody: what earlier connections left behind would be used again.
+    let server = installation.serve();
+    let (resident, threads) = figures(&server)?;
+    eprintln!("opening {count} associations, one request each");
+    let held = Mutex::new(Vec::new());
+    load::each(CLIENTS, &credentials, |credential| {
+        server.named(credential, || {
+            let mut stream = load::open(server.address(), credential)?;
+            server.ask(&mut stream, credential)?;
+            held.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(stream);
+            Ok(())
+        })
+    })?;
+    let (resident_then, threads_then) = figures(&server)?;
+    println!(
+        "| Idle associations | resident KiB before | resident KiB with them | KiB each | threads before | threads with them |"
+    );
+    println!("| ---: | ---: | ---: | ---: | ---: | ---: |");
+    let tenths =
+        resident_then.saturating_sub(resident).saturating_mul(10).checked_div(count.into()).unwrap_or(0);
+    println!(
+        "| {count} | {resident} | {resident_then} | {}.{} | {threads} | {threads_then} |",
+        tenths / 10,
+        tenths % 10
+    );
+    drop(held);
+    Ok(())
+}
+
+fn figures(server: &dyn Server) -> Result<(u64, u64), Error> {
+    Ok((proc::resident(&server.processes())?, proc::threads(&server.processes())?))
+}

@@ -1,0 +1,59 @@
+//! Durable registrations per CPU-second.
+
+use std::path::Path;
+
+use crate::credentials::Credentials;
+use crate::load;
+use crate::servers::{Installation, Server};
+use crate::{Error, directory, proc};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Devices that register, each with a credential of its own.
+    #[arg(long, default_value_t = 20_000)]
+    devices: usize,
+    /// Devices at the same time.
+    #[arg(long, default_value_t = 64)]
+    clients: usize,
+    /// How often, each time with a new store.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+}
+
+pub(crate) fn run(arguments: &Arguments, attache: &Path, seed: u64) -> Result<(), Error> {
+    println!(
+        "| Registrations | at the same time | server CPU | per CPU-second | µs each | in the store after SIGKILL |"
+    );
+    println!("| ---: | ---: | ---: | ---: | ---: | ---: |");
+    for round in 0..arguments.rounds {
+        let seed = seed.wrapping_add(u64::try_from(round).unwrap_or_default());
+        println!("{}", measure(arguments, attache, seed)?);
+    }
+    Ok(())
+}
+
+fn measure(arguments: &Arguments, attache: &Path, seed: u64) -> Result<String, Error> {
+    let Arguments { devices, clients, .. } = *arguments;
+    let directory = directory()?;
+    let credentials = Credentials::new(devices, devices, seed);
+    let installation = Installation::new(attache, &credentials, directory.path(), "")?;
+    let server = installation.serve();
+    let before = proc::cpu(&server.processes())?;
+    load::each(clients, &credentials, |credential| {
+        server.named(credential, || {
+            let mut stream = load::open(server.address(), credential)?;
+            server.register(&mut stream, credential)?;
+            load::close(&mut stream);
+            Ok(())
+        })
+    })?;
+    let used = proc::cpu(&server.processes())?.saturating_sub(before);
+    // Dropping kills: what was acknowledged has to be there all the same.
+    drop(server);
+    let kept = installation.registrations(devices)?;
+    let micros = u64::try_from(used.as_micros()).unwrap_or(u64::MAX);
+    let count = u64::try_from(devices).unwrap_or(u64::MAX);
+    let rate = count.saturating_mul(1_000_000).checked_div(micros).unwrap_or(0);
+    let each = micros.checked_div(count).unwrap_or(0);
+    Ok(format!("| {devices} | {clients} | {used:?} | {rate} | {each} | {kept} |"))
+}
