@@ -4,7 +4,12 @@
 
 mod support;
 
-use std::{fs, process::Command};
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    os::unix::{fs::PermissionsExt as _, net::UnixStream, process::CommandExt as _},
+    process::Command,
+};
 
 use device::Attachment;
 use serde_json::Value;
@@ -230,4 +235,131 @@ fn an_import_that_cannot_be_is_named_and_changes_nothing() {
         let one = |line: &str| words.iter().all(|word| line.contains(word));
         assert!(said.lines().any(one), "{words:?} are in no line of {said}");
     }
+}
+
+/// Asks at the control socket in whatever words.
+fn ask(world: &World, question: &[u8]) -> String {
+    let mut socket = UnixStream::connect(world.path("control.sock")).unwrap();
+    socket.write_all(question).unwrap();
+    let mut answer = Vec::new();
+    // A question that was not read to its end resets the connection behind the answer.
+    let _ = socket.read_to_end(&mut answer);
+    String::from_utf8(answer).unwrap()
+}
+
+#[tokio::test]
+async fn associations_are_seen_while_they_live() {
+    let mut world = World::start();
+    let devices: Vec<Device> = (1..=3).map(Device::numbered).collect();
+    world.import(&devices);
+    let inspect = ["--json", "inspect", "associations"];
+    assert_eq!(world.run(&inspect).success().stdout, "");
+    let mut attached = Vec::new();
+    for device in &devices {
+        let mut attachment = world.attach(device).await;
+        attachment.register(&device.description()).await.unwrap();
+        attached.push(attachment);
+    }
+    let seen = |arguments: &[&str]| -> Vec<Value> {
+        let stdout = world.run(&[&inspect[..], arguments].concat()).success().stdout;
+        stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let all = seen(&[]);
+    let entities: Vec<_> = all.iter().map(|one| one["entity"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(entities, devices.iter().map(Device::ae_id).collect::<Vec<_>>());
+    assert_eq!(all[0]["credential_id"], format!("12-{}", devices[0].psk_identity));
+    assert_eq!(seen(&["--limit", "2"]), all[..2]);
+    let first = all[0]["id"].to_string();
+    assert_eq!(seen(&["--after", &first, "--limit", "1"]), all[1..2]);
+
+    drop(world.run(&["credential", "revoke", &devices[0].psk_identity]).success());
+    said(&world, &["association ended", "closed"]);
+    assert_eq!(seen(&[]), all[1..]);
+
+    let mode = fs::metadata(world.path("control.sock")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    for (question, expected) in [
+        (&b"{\"op\":\"status\"}\n"[..], "\"cse\":\"//example.org/mn-cse-123456\""),
+        (b"{\"op\":\"associations\"}\n", "{\"end\":{\"more\":true}}"),
+        (b"{\"op\":\"keys\"}\n", "error"),
+        (b"nothing\n", "error"),
+        (&[b'['; 5000], "error"),
+    ] {
+        let answer = ask(&world, question);
+        assert!(answer.contains(expected), "{expected} is not in {answer}");
+    }
+    drop(world.stop());
+    fails(&world, &["inspect", "associations"], 3, &["no server answers", "control.sock", "attache serve"]);
+}
+
+#[test]
+fn the_control_socket_is_the_operators_alone() {
+    let world = World::start();
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    // An account that may do whatever the mode of files allows it.
+    let nobody = || {
+        let mut command = Command::new("cat");
+        command.uid(65534).gid(65534).args(["attache.toml"]).current_dir(world.folder.path());
+        command
+    };
+    fs::set_permissions(world.folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    drop(Process::run(nobody()).success());
+    let inspect = || {
+        let binary = world.path("attache");
+        fs::copy(env!("CARGO_BIN_EXE_attache"), &binary).unwrap();
+        let mut command = Command::new(binary);
+        command.uid(65534).gid(65534).args(["inspect", "associations"]).current_dir(world.folder.path());
+        Process::run(command)
+    };
+    let refused = inspect();
+    assert_eq!(refused.code(), 3, "{}", refused.stderr);
+    assert!(refused.stderr.contains("another account"), "{}", refused.stderr);
+    fs::set_permissions(world.path("control.sock"), fs::Permissions::from_mode(0o666)).unwrap();
+    let refused = inspect();
+    assert_eq!(refused.code(), 1, "{}", refused.stderr);
+    assert!(refused.stderr.contains("only the server's own account"), "{}", refused.stderr);
+    said(&world, &["another account asked", "65534"]);
+}
+
+#[test]
+fn a_control_socket_is_replaced_only_when_nobody_answers() {
+    let mut world = World::start();
+    world.kill();
+    assert!(world.path("control.sock").exists(), "nobody tidied up");
+    world.serve();
+    drop(world.run(&["inspect", "associations"]).success());
+
+    let second = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_attache"));
+        command.arg("serve").args(arguments).current_dir(world.folder.path());
+        Process::spawn(command)
+    };
+    let beside = second(&[]);
+    beside.wait_for_line("that it cannot be inspected", |line| {
+        line.contains("cannot be inspected").then_some(())
+    });
+    beside.wait_for_line("that it serves", |line| line.contains("listens on").then_some(()));
+    beside.terminate();
+    assert_eq!(beside.finish().code(), 0);
+    drop(world.run(&["inspect", "associations"]).success());
+
+    let text = fs::read_to_string(world.path("attache.toml")).unwrap();
+    for (socket, words) in [
+        ("control.sock", "another server has it"),
+        ("attache.toml", "no socket"),
+        ("nowhere/control.sock", "No such file"),
+        (&*"long".repeat(30), "path"),
+    ] {
+        let named = format!("{text}[control]\nsocket = \"{socket}\"\n");
+        fs::write(world.path("named.toml"), named).unwrap();
+        let finished = second(&["--config", "named.toml"]).finish();
+        assert_eq!(finished.code(), 2, "{}", finished.stderr);
+        assert!(finished.stderr.contains(socket) && finished.stderr.contains(words), "{}", finished.stderr);
+    }
+    assert_eq!(fs::read_to_string(world.path("attache.toml")).unwrap(), text);
+    drop(world.run(&["inspect", "associations"]).success());
+    drop(world.stop());
+    assert!(!world.path("control.sock").exists());
 }

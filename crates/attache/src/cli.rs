@@ -159,12 +159,26 @@ pub(crate) struct CredentialName {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum InspectCommand {
+    /// Who is connected to the running server now
+    Associations(InspectAssociations),
     /// The registered AEs
     Registrations(CredentialList),
     /// The audit, newest first
     Audit(InspectAudit),
     /// A digest of all records but the audit: equal before and after whatever changed nothing
     Digest(ConfigArg),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectAssociations {
+    #[command(flatten)]
+    pub(crate) config: ConfigArg,
+    /// Start behind the association with this number
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    pub(crate) after: u64,
+    /// How many at the most
+    #[arg(long, default_value_t = 100)]
+    pub(crate) limit: usize,
 }
 
 #[derive(Debug, Args)]

@@ -1,4 +1,4 @@
-//! `attache inspect`: what the store holds.
+//! `attache inspect`: what the store holds, and who is connected to the running server.
 
 use std::process::ExitCode;
 
@@ -7,14 +7,16 @@ use serde_json::{Value, json};
 use store::{Audit as _, Resources as _, Store};
 
 use crate::{
-    cli::{CredentialList, InspectAudit, InspectCommand},
+    cli::{CredentialList, InspectAssociations, InspectAudit, InspectCommand},
     config::Config,
+    control::{self, Question},
     outcome::{Done, Failure, say},
     stored,
 };
 
 pub(crate) async fn run(command: InspectCommand, json: bool) -> Done {
     match command {
+        InspectCommand::Associations(arguments) => associations(arguments, json).await,
         InspectCommand::Registrations(arguments) => registrations(arguments, json).await,
         InspectCommand::Audit(arguments) => audit(arguments, json).await,
         InspectCommand::Digest(arguments) => {
@@ -24,6 +26,35 @@ pub(crate) async fn run(command: InspectCommand, json: bool) -> Done {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+async fn associations(arguments: InspectAssociations, json: bool) -> Done {
+    let socket = Config::load(&arguments.config.config)?.control_path();
+    let (mut after, mut left) = (arguments.after, arguments.limit);
+    while left > 0 {
+        let question = Question::Associations { after, limit: left.min(control::PAGE) };
+        let (facts, more) = control::ask(&socket, &question).await?;
+        left = left.saturating_sub(facts.len().max(1));
+        for fact in facts {
+            let fact = fact.get("association").unwrap_or(&Value::Null);
+            let text =
+                |name: &str| fact.get(name).and_then(Value::as_str).unwrap_or("-").escape_debug().to_string();
+            after = fact.get("id").and_then(Value::as_u64).unwrap_or(after);
+            let line = format!(
+                "{after:>8}  {}  {}  {}  {}  {}",
+                text("since"),
+                text("entity"),
+                text("credential_id"),
+                text("source"),
+                text("suite")
+            );
+            say(json, fact, line);
+        }
+        if !more {
+            break;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn registrations(arguments: CredentialList, json: bool) -> Done {

@@ -10,6 +10,7 @@
 
 mod cli;
 mod config;
+mod control;
 mod credential;
 mod demo;
 mod device_command;

@@ -7,9 +7,9 @@ use keys::{CredentialId, Kpsa, OsRng, PskIdentity};
 use net::{Handler, KeySource, Listener, ListenerConfig, Live, PlainListener, ServerNames};
 use onem2m::{
     primitive::{Request, Response},
-    time::{Clock, SystemClock},
+    time::{Clock, SystemClock, Timestamp},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use store::{Change, ChangeKind, Changes, Credentials as _, Event, Store};
 use tokio::{
     signal::unix::{self, SignalKind},
@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::Config,
+    control::{Control, View},
     log,
     outcome::{Done, Failure, causes, say},
     reload::Reload,
@@ -121,12 +122,40 @@ pub(crate) async fn start(config: &Config) -> Result<Running, Failure> {
     let mut listeners: Vec<_> =
         bound.into_iter().map(|listener| tokio::spawn(listener.serve(shutdown.clone()))).collect();
     listeners.extend(plain.into_iter().map(|listener| tokio::spawn(listener.serve(shutdown.clone()))));
-    let others = vec![
+    let shown = live.clone();
+    let mut others = vec![
         tokio::spawn(follow(changes, store.clone(), live)),
         tokio::spawn(sweep(Arc::clone(&registrar), shutdown.clone())),
     ];
+    if let Some(control) = control(config)? {
+        let view = View { live: shown, status: status(config, &addresses, clock.now()) };
+        others.push(tokio::spawn(control.serve(view)));
+    }
     let scribe = tokio::spawn(scribe.write(store.clone()));
     Ok(Running { addresses, plain: open, shutdown, listeners, scribe, others, store })
+}
+
+/// The control socket. Several servers may have one store, of which the first answers at the default place.
+fn control(config: &Config) -> Result<Option<Control>, Failure> {
+    match Control::bind(&config.control_path()) {
+        Ok(control) => Ok(Some(control)),
+        Err(error) if config.control.socket.is_none() => {
+            tracing::warn!(%error, "who is connected to this server cannot be inspected");
+            Ok(None)
+        }
+        Err(error) => Err(Failure::usage(error)),
+    }
+}
+
+fn status(config: &Config, addresses: &[SocketAddr], since: Timestamp) -> Value {
+    let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    json!({ "server": {
+        "version": env!("CARGO_PKG_VERSION"),
+        "process": std::process::id(),
+        "since": since.to_string(),
+        "cse": config.cse.id.to_string(),
+        "listening": addresses,
+    }})
 }
 
 impl Running {

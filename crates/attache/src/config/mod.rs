@@ -4,6 +4,7 @@
 //! relative to the file. Parsing looks at nothing but the text, so that it can be tested without files.
 
 mod audit;
+mod control;
 mod cse;
 mod limits;
 mod listener;
@@ -21,6 +22,7 @@ use thiserror::Error;
 
 pub(crate) use self::{
     audit::AuditSection,
+    control::ControlSection,
     cse::{CseSection, parsed},
     limits::LimitsSection,
     listener::ListenerSection,
@@ -43,6 +45,8 @@ pub(crate) struct Config {
     pub(crate) limits: LimitsSection,
     #[serde(default)]
     pub(crate) audit: AuditSection,
+    #[serde(default)]
+    pub(crate) control: ControlSection,
     #[serde(default)]
     pub(crate) log: LogSection,
     /// The folder that relative paths start from.
@@ -103,6 +107,14 @@ impl Config {
     /// Where the store is.
     pub(crate) fn store_path(&self) -> PathBuf {
         self.base.join(&self.store.path)
+    }
+
+    /// Where the control socket is.
+    pub(crate) fn control_path(&self) -> PathBuf {
+        match &self.control.socket {
+            Some(path) => self.base.join(path),
+            None => self.store_path().with_file_name("control.sock"),
+        }
     }
 
     /// Where the key-encryption key is, unless an environment variable holds it.

@@ -1,0 +1,36 @@
+//! What only the running server knows, over a UNIX socket of its own: one request, one JSON object a line.
+//!
+//! ```text
+//!  attache inspect associations ── {"op":"associations","after":0,"limit":1000}\n ──> control.sock (0600)
+//!                               <── {"association":{…}}\n … {"end":{"more":false}}\n
+//! ```
+//!
+//! The other end is told only if it runs under the server's account, or as root. Everything has a bound: the
+//! length of a request, of a page, how long either may take, and how many are answered at a time.
+
+mod client;
+mod server;
+
+use serde::{Deserialize, Serialize};
+
+pub(crate) use client::ask;
+pub(crate) use server::{Control, View};
+
+/// Most associations of one page.
+pub(crate) const PAGE: usize = 1000;
+
+/// What can be asked.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "lowercase", deny_unknown_fields)]
+pub(crate) enum Question {
+    /// The associations with numbers behind `after`, in their order.
+    Associations {
+        #[serde(default)]
+        after: u64,
+        /// At most so many, and at most [`PAGE`].
+        #[serde(default)]
+        limit: usize,
+    },
+    /// Who answers.
+    Status,
+}
