@@ -96,8 +96,13 @@ impl Task {
             Assigned::Known(ae) => registration(&**tx, ae, self.now)?,
             Assigned::New(_) | Assigned::Abandoned(_) | Assigned::NotPossible => None,
         };
-        let decision = self
-            .registering(tx, &target, registered.as_ref(), |making| create_ae::decide(making, &assigned))?;
+        let leaving = match &assigned {
+            Assigned::Abandoned(ae) => Some(ae.stem().as_str()),
+            Assigned::Known(_) | Assigned::New(_) | Assigned::NotPossible => None,
+        };
+        let decision = self.registering(tx, &target, registered.as_ref(), leaving, |making| {
+            create_ae::decide(making, &assigned)
+        })?;
         expire(tx, self.now, EXPIRED_AT_ONCE)?;
         let done = self.apply(tx, decision)?;
         if let (Channel::Local(peer), Some(EntityId::Ae(ae))) = (&self.channel, &done.bind) {
@@ -117,8 +122,8 @@ impl Task {
         let target = self.target(&**tx)?;
         let cse = create_cse::registree(&self.checked.speaker)?;
         let registered = cse_registration(&**tx, &self.settings, cse, self.now)?;
-        let decision =
-            self.registering(tx, &target, registered.as_ref(), |making| create_cse::decide(making, cse))?;
+        let decision = self
+            .registering(tx, &target, registered.as_ref(), None, |making| create_cse::decide(making, cse))?;
         expire(tx, self.now, EXPIRED_AT_ONCE)?;
         self.apply(tx, decision)
     }
@@ -159,17 +164,20 @@ impl Task {
         self.apply(tx, decision)
     }
 
-    /// Lets `decide` see the registration with the records around it.
+    /// Lets `decide` see the registration with the records around it; the resource `leaving` is as good as gone.
     fn registering(
         &self,
         tx: &Tx<'_>,
         target: &Resource,
         registered: Option<&Resource>,
+        leaving: Option<&str>,
         decide: impl FnOnce(&Registering<'_>) -> Decided<Decision>,
     ) -> Result<Decision, Stop> {
         let reader: &Reader<'_> = tx;
         let name_taken = |name: &str| match reader.child_by_name(&target.ri, name) {
-            Ok(child) => Ok(child.is_some_and(|child| is_alive(&child, self.now))),
+            Ok(child) => {
+                Ok(child.is_some_and(|child| is_alive(&child, self.now) && Some(&*child.ri) != leaving))
+            }
             Err(error) => {
                 tracing::error!(%error, "a name could not be looked up");
                 Err(Refuse::new(ResponseStatusCode::InternalServerError, "the store is not available"))

@@ -6,6 +6,10 @@
     reason = "a test may fail loudly and reads better with values"
 )]
 
+mod content;
+mod local;
+mod rebind;
 mod registration;
 mod remote_cse;
+mod subscription;
 mod world;

@@ -185,6 +185,9 @@ async fn the_order_of_refusals() {
         by_an_ae.to = to.into();
         assert_eq!(world.refuses(&light, by_an_ae).await, Rsc::OperationNotAllowed, "X4");
     }
+    let mut by_an_ae = register("Clight1", wrong());
+    by_an_ae.to = "home_gateway/nothing".into();
+    assert_eq!(world.refuses(&light, by_an_ae).await, Rsc::NotFound, "step 6.2 before 6.3");
     assert_eq!(world.refuses(&light, register("/mn-999", csr())).await, Rsc::BadRequest, "X4: not a stem");
 
     let sensor = World::of(CseType::Asn).await;

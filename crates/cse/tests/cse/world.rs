@@ -1,5 +1,8 @@
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -34,6 +37,7 @@ pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) refusals: Arc<Refusals>,
+    drawn: AtomicU64,
     _folder: TempDir,
 }
 
@@ -59,7 +63,20 @@ impl World {
         let refusals = Arc::new(Refusals::default());
         let registrar = Registrar::new(settings.clone(), store.clone(), clock.clone(), rng, refusals.clone());
         registrar.publish(vec!["https://gw.example.org:8443".into()]).await.unwrap();
-        Self { registrar, settings, store, clock, refusals, _folder: folder }
+        Self { registrar, settings, store, clock, refusals, drawn: AtomicU64::new(1), _folder: folder }
+    }
+
+    /// A number that was not used before.
+    pub(crate) fn draw(&self) -> u64 {
+        self.drawn.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The registrar stops and another starts on the same store.
+    pub(crate) async fn restart(&mut self) {
+        let rng = Arc::new(SeededRng::new(self.draw()));
+        let (settings, store) = (self.settings.clone(), self.store.clone());
+        self.registrar = Registrar::new(settings, store, self.clock.clone(), rng, self.refusals.clone());
+        self.registrar.publish(vec!["https://gw.example.org:8443".into()]).await.unwrap();
     }
 
     pub(crate) async fn new() -> Self {
