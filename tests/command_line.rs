@@ -217,23 +217,42 @@ fn a_device_that_gets_no_answer_says_why() {
         )
     };
     let address = world.address.to_string();
-    fs::write(world.path("wrong.toml"), file(&address, KEY)).unwrap();
+    let write = |name: &str, text: String| {
+        fs::write(world.path(name), text).unwrap();
+        fs::set_permissions(world.path(name), fs::Permissions::from_mode(0o600)).unwrap();
+    };
+    write("wrong.toml", file(&address, KEY));
     fails(
         &world,
         &["device", "attach", "--device", "wrong.toml"],
         1,
         &["refused the key or identity", "bad_record_mac"],
     );
-    fs::write(world.path("odd.toml"), file(&address, &device.key_hex[1..])).unwrap();
+    write("odd.toml", file(&address, &device.key_hex[1..]));
     fails(
         &world,
         &["device", "attach", "--device", "odd.toml"],
         2,
         &["odd.toml", "line 7", "an odd number (31)"],
     );
-    fs::write(world.path("short.toml"), file(&address, &device.key_hex[16..])).unwrap();
+    write("short.toml", file(&address, &device.key_hex[16..]));
     fails(&world, &["device", "attach", "--device", "short.toml"], 2, &["short.toml", "8 octets"]);
-    fs::write(world.path("good.toml"), file(&address, &device.key_hex)).unwrap();
+    write("good.toml", file(&address, &device.key_hex));
+    fs::copy(world.path("good.toml"), world.path("open.toml")).unwrap();
+    fs::set_permissions(world.path("open.toml"), fs::Permissions::from_mode(0o640)).unwrap();
+    fails(&world, &["device", "attach", "--device", "open.toml"], 2, &["open.toml", "chmod 600"]);
+    write(
+        "digits.toml",
+        file(&address, KEY).replace(&format!("\"{KEY}\""), "11223344556677889900112233445566"),
+    );
+    fails(
+        &world,
+        &["device", "attach", "--device", "digits.toml"],
+        2,
+        &["digits.toml", "line 7", "`…`", "a string"],
+    );
+    let update = ["device", "request", "--device", "good.toml", "update", "x"];
+    fails(&world, &update, 2, &["pc is missing"]);
     let request = |content: &str| {
         ["device", "request", "--device", "good.toml", "update", "x", "--content", content].map(str::to_owned)
     };

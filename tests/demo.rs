@@ -1,5 +1,4 @@
 //! `attache demo smart-home`: every step holds, and the exit code says so.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 mod support;
 

@@ -1,5 +1,5 @@
 //! Every cipher suite that a listener offers, agreed with an implementation that is not ours, each registering an
-//! AE: `openssl s_client` for all of them, `gnutls-cli` for those of plain PSK (its own (EC)DHE_PSK crashes by
+//! AE: `openssl s_client` for all of them, `gnutls-cli` for those of plain PSK (its own `(EC)DHE_PSK` crashes by
 //! itself in 3.7.9).
 #![expect(clippy::panic, reason = "a test may fail loudly")]
 
@@ -15,7 +15,7 @@ use testkit::Process;
 struct Words {
     iana: &'static str,
     openssl: &'static str,
-    /// `None` where `gnutls-cli` cannot: (EC)DHE_PSK, and suites that GnuTLS does not have.
+    /// `None` where `gnutls-cli` cannot: `(EC)DHE_PSK`, and suites that GnuTLS does not have.
     gnutls: Option<&'static str>,
 }
 

@@ -46,7 +46,7 @@ fn world() -> (World, String, String) {
     world.serve();
     let clear = world.wait_for_line(|line| {
         let fact: Value = serde_json::from_str(line).ok()?;
-        fact["plain"].as_str().filter(|endpoint| endpoint.contains(':')).map(str::to_owned)
+        fact.get("plain")?.as_str().filter(|endpoint| endpoint.contains(':')).map(str::to_owned)
     });
     let socket = world.path("local.sock").to_str().unwrap().to_owned();
     (world, socket, clear)

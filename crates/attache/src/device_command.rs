@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use device::{AeDescription, Attachment, DeviceError, Registered, Registrar};
+use net::NetError;
 use onem2m::primitive::{Operation, Request, Response, ResultContent};
 use serde_json::{Value, json};
 
@@ -123,6 +124,15 @@ impl From<DeviceError> for Failure {
         match error {
             DeviceError::Refused(response) => Self::refused(&response),
             refused if refused.alert().is_some() => Self::new(Fault::Refused, causes(&refused)),
+            DeviceError::Transport(error @ (NetError::Binding(_) | NetError::Tls(_))) => {
+                Self::new(Fault::Usage, causes(&error))
+            }
+            DeviceError::Transport(NetError::Unreachable { address, source })
+                if source.kind() == std::io::ErrorKind::InvalidInput =>
+            {
+                let text = format!("registrar address \"{address}\": expected host:port ({source})");
+                Self::new(Fault::Usage, text)
+            }
             unreached @ DeviceError::Transport(_) => Self::new(Fault::Unreachable, causes(&unreached)),
             other => Self::new(Fault::Refused, causes(&other)),
         }

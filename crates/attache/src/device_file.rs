@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::Write as _,
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -106,6 +106,13 @@ impl DeviceFile {
         let text = zeroize::Zeroizing::new(fs::read_to_string(path).map_err(|error| {
             Failure::usage(format_args!("cannot read the device file {}: {error}", path.display()))
         })?);
+        let open = fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o077 != 0);
+        if open && text.contains("key_hex") {
+            return Err(Failure::usage(format_args!(
+                "{}: holds a key and may be read by others than its owner; `chmod 600` it",
+                path.display()
+            )));
+        }
         let mut file: Self = toml::from_str(&text).map_err(|error| {
             Failure::usage(format_args!("{}: {}", path.display(), located(&text, &error)))
         })?;

@@ -20,7 +20,7 @@ pub(crate) async fn run(command: InspectCommand, json: bool) -> Done {
         InspectCommand::Registrations(arguments) => registrations(arguments, json).await,
         InspectCommand::Audit(arguments) => audit(arguments, json).await,
         InspectCommand::Digest(arguments) => {
-            let store = stored::open(&Config::load(&arguments.config)?)?;
+            let store = stored::open_existing(&Config::load(&arguments.config)?)?;
             let digest = hex::encode(store.digest().await?);
             say(json, &json!({ "digest": digest }), &digest);
             Ok(ExitCode::SUCCESS)
@@ -59,7 +59,7 @@ async fn associations(arguments: InspectAssociations, json: bool) -> Done {
 
 async fn registrations(arguments: CredentialList, json: bool) -> Done {
     let config = Config::load(&arguments.config.config)?;
-    let store = stored::open(&config)?;
+    let store = stored::open_existing(&config)?;
     let mut after = arguments.after;
     let mut left = arguments.limit;
     while left > 0 {
@@ -94,7 +94,7 @@ async fn registrations(arguments: CredentialList, json: bool) -> Done {
 }
 
 async fn audit(arguments: InspectAudit, json: bool) -> Done {
-    let store = stored::open(&Config::load(&arguments.config.config)?)?;
+    let store = stored::open_existing(&Config::load(&arguments.config.config)?)?;
     pages(&store, arguments.limit, json).await?;
     Ok(ExitCode::SUCCESS)
 }

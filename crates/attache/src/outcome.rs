@@ -1,6 +1,10 @@
 //! How a command ends, and how it says so.
 
-use std::{fmt, process::ExitCode};
+use std::{
+    fmt,
+    io::{ErrorKind, Write as _},
+    process::ExitCode,
+};
 
 use onem2m::{primitive::Response, status::ResponseStatusCode};
 use serde_json::{Value, json};
@@ -107,10 +111,36 @@ impl From<crate::config::ConfigError> for Failure {
 /// Prints one fact: as JSON where asked for, else as a line.
 pub(crate) fn say(as_json: bool, fact: &Value, line: impl fmt::Display) {
     if as_json {
-        println!("{fact}");
+        put(fact);
     } else {
-        println!("{line}");
+        put(line);
     }
+}
+
+/// Prints one line. Where standard output takes no more, going on would serve nobody: a reader that has seen
+/// enough (`| head`) is left without a word, anything else is said.
+pub(crate) fn put(line: impl fmt::Display) {
+    let Err(error) = writeln!(std::io::stdout(), "{line}") else { return };
+    if error.kind() != ErrorKind::BrokenPipe {
+        eprintln!("attache: cannot write to standard output: {error}");
+    }
+    std::process::exit(Fault::Internal.code().into());
+}
+
+/// Text of somebody else's making, without what might be a key: a run of 16 or more hexadecimal digits.
+pub(crate) fn without_keys(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while !rest.is_empty() {
+        let run = rest.find(|digit: char| !digit.is_ascii_hexdigit()).unwrap_or(rest.len());
+        let (digits, behind) = rest.split_at(run);
+        shown.push_str(if run < 16 { digits } else { "…" });
+        let next = behind.find(|digit: char| digit.is_ascii_hexdigit()).unwrap_or(behind.len());
+        let (between, after) = behind.split_at(next);
+        shown.push_str(between);
+        rest = after;
+    }
+    shown
 }
 
 /// An error with what caused it, on one line: each layer says what it was doing and leaves the rest to its
@@ -127,4 +157,23 @@ pub(crate) fn causes(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_might_be_a_key_is_not_shown() {
+        let key = "000102030405060708090a0b0c0d0e0f";
+        assert_eq!(
+            without_keys(&format!("integer `{key}` as i128, line 10")),
+            "integer `…` as i128, line 10"
+        );
+        assert_eq!(without_keys(key), "…");
+        assert_eq!(
+            without_keys("light1@home.example.org: 2000 deadbeef"),
+            "light1@home.example.org: 2000 deadbeef"
+        );
+    }
 }

@@ -16,6 +16,18 @@ pub(crate) fn open(config: &Config) -> Result<Store, Failure> {
     open_with(config, Options::default())
 }
 
+/// Opens a store that is there already: who only looks must not make one because of a misspelt path.
+pub(crate) fn open_existing(config: &Config) -> Result<Store, Failure> {
+    let path = config.store_path();
+    if !path.exists() {
+        return Err(Failure::usage(format_args!(
+            "store {}: there is none; `attache serve` or `attache credential add` makes it",
+            path.display()
+        )));
+    }
+    open(config)
+}
+
 /// Opens the store for a run that is not a server's.
 pub(crate) fn open_with(config: &Config, options: Options) -> Result<Store, Failure> {
     let kek = match &config.store.kek_env {
@@ -46,11 +58,15 @@ impl From<StoreError> for Failure {
     }
 }
 
-/// Who types: the account, for the audit.
+/// Who types: the account that the system knows, for the audit. Names in the environment are anybody's to set.
 pub(crate) fn operator() -> String {
-    let account =
-        std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_else(|_| "?".into());
-    format!("operator {account}")
+    use std::os::unix::fs::MetadataExt as _;
+
+    // The folder of the running process belongs to the account that it runs under.
+    std::fs::metadata("/proc/self").map_or_else(
+        |_| "operator of unknown uid".to_owned(),
+        |process| format!("operator uid {}", process.uid()),
+    )
 }
 
 /// An audit line for something that the operator did from the command line.

@@ -20,6 +20,8 @@ use std::{
 use serde::Deserialize;
 use thiserror::Error;
 
+use crate::outcome::without_keys;
+
 pub(crate) use self::{
     audit::AuditSection,
     control::ControlSection,
@@ -134,7 +136,7 @@ impl Config {
 pub(crate) fn located(text: &str, error: &toml::de::Error) -> String {
     let start = error.span().map_or(0, |span| span.start);
     let line = text.get(..start).map_or(0, |before| before.matches('\n').count()) + 1;
-    format!("line {line}: {}", error.message())
+    format!("line {line}: {}", without_keys(error.message()))
 }
 
 #[cfg(test)]

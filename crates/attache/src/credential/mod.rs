@@ -6,9 +6,9 @@ mod show;
 
 use std::process::ExitCode;
 
-use identity::Function;
+use identity::{CredentialState, Function};
 use keys::{CredentialId, KeyLengthPolicy, Kpsa, PskIdentity};
-use onem2m::id::{EntityId, EntityKind};
+use onem2m::id::{CseId, EntityId, EntityKind};
 use serde_json::json;
 use store::{AuditMut as _, CredentialPage, Credentials as _, CredentialsMut as _, NewCredential, Store};
 
@@ -44,19 +44,54 @@ async fn add(arguments: CredentialAdd, json: bool) -> Done {
         (Some(ae), None) => (EntityKind::Ae, Some(EntityId::Ae(ae.clone()))),
         (None, None) => (EntityKind::Ae, None),
     };
+    if let Some(entity) = &entity {
+        may_register_here(entity, &config.cse.id)?;
+    }
     let store = stored::open(&config)?;
+    if key.is_short() {
+        eprintln!("warning: the key is shorter than 16 octets (--allow-short-key)");
+    }
     let half = Half { config: &config, psk_identity: &psk_identity, entity: entity.as_ref(), key: &key };
     let half = half.write(&arguments.half)?;
     let mut new = NewCredential::new(Function::Cse, psk_identity, key, kind);
     new.entity = entity;
     new.not_after = arguments.not_after;
     new.allow_short_key = arguments.allow_short_key;
+    let sharing = sharing(&store, new.entity.as_ref()).await?;
     let id = add_key(&store, new).await?;
+    for other in sharing {
+        eprintln!(
+            "warning: {other} stands for the same identity: the holders of both keys are one to the registrar"
+        );
+    }
     half.into_iter().for_each(Provisional::keep);
     let device_file = arguments.half.device_file;
     let line = format!("added {id}{}", told(device_file.as_ref()));
     say(json, &json!({ "added": id.as_str(), "device_file": device_file }), line);
     Ok(ExitCode::SUCCESS)
+}
+
+/// A credential for an identity that can never register with this CSE would be of no use.
+fn may_register_here(entity: &EntityId, cse: &CseId) -> Result<(), Failure> {
+    let here = match entity {
+        EntityId::Ae(ae) => ae.sp() == cse.sp() && ae.registrar().is_none_or(|name| name == cse.name()),
+        EntityId::Cse(other) => other != cse,
+    };
+    if here {
+        return Ok(());
+    }
+    Err(Failure::usage(format_args!(
+        "{entity} cannot register with {cse}: an AE-ID of type C names its registrar"
+    )))
+}
+
+/// The active credentials that stand for `entity` already.
+async fn sharing(store: &Store, entity: Option<&EntityId>) -> Result<Vec<CredentialId>, Failure> {
+    let Some(entity) = entity.cloned() else { return Ok(Vec::new()) };
+    let records = store.read(move |records| records.credentials_of(&entity)).await?;
+    let active = records.into_iter().map(|record| record.credential);
+    let active = active.filter(|credential| credential.state == CredentialState::Active);
+    Ok(active.map(|credential| credential.credential_id).collect())
 }
 
 const fn length_policy(allow_short_key: bool) -> KeyLengthPolicy {
@@ -94,7 +129,7 @@ fn psk_identity(text: &str) -> Result<PskIdentity, Failure> {
 }
 
 async fn list(arguments: CredentialList, json: bool) -> Done {
-    let store = stored::open(&Config::load(&arguments.config.config)?)?;
+    let store = stored::open_existing(&Config::load(&arguments.config.config)?)?;
     let mut after = arguments.after;
     let mut left = arguments.limit;
     while left > 0 {
@@ -121,7 +156,7 @@ async fn list(arguments: CredentialList, json: bool) -> Done {
 }
 
 async fn revoke_named(arguments: CredentialName, json: bool) -> Done {
-    let store = stored::open(&Config::load(&arguments.config.config)?)?;
+    let store = stored::open_existing(&Config::load(&arguments.config.config)?)?;
     let identity: PskIdentity = arguments.psk_identity.parse().map_err(Failure::usage)?;
     let id = CredentialId::saef_key(&identity);
     revoke(&store, id.clone()).await?;

@@ -23,7 +23,7 @@ pub(super) async fn run(arguments: CredentialRotate, json: bool) -> Done {
     let psk_identity: PskIdentity = arguments.name.psk_identity.parse().map_err(Failure::usage)?;
     let id = CredentialId::saef_key(&psk_identity);
     let secret = secret(&arguments.key)?;
-    let store = stored::open(&config)?;
+    let store = stored::open_existing(&config)?;
     let sought = id.clone();
     let known = store.read(move |records| records.credential_by_id(&sought)).await?;
     let Some(known) = known else {

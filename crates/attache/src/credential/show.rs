@@ -14,7 +14,7 @@ use crate::{
 };
 
 pub(super) async fn run(arguments: CredentialName, json: bool) -> Done {
-    let store = stored::open(&Config::load(&arguments.config.config)?)?;
+    let store = stored::open_existing(&Config::load(&arguments.config.config)?)?;
     let identity: PskIdentity = arguments.psk_identity.parse().map_err(Failure::usage)?;
     let id = CredentialId::saef_key(&identity);
     let (record, registered) = store

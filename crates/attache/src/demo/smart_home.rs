@@ -1,6 +1,6 @@
 //! The smart home: a gateway, two lights, an application on the gateway, and what others try.
 //!
-//! Data of TR-0038 §7.1 (stems, KpsaIDs, 8-octet keys) in the domain `//example.org`; step numbers of the
+//! Data of TR-0038 §7.1 (stems, `KpsaID`s, 8-octet keys) in the domain `//example.org`; step numbers of the
 //! project's acceptance scenario: B registration, R re-attachment, X refusals, V revocation.
 
 use std::{process::ExitCode, time::Duration};
@@ -86,6 +86,14 @@ async fn closes(attachment: &Attachment) -> bool {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     false
+}
+
+/// What a refusal is to show.
+struct Tried<'a> {
+    step: &'static str,
+    what: &'a str,
+    expected: &'a str,
+    proved: &'a str,
 }
 
 struct Story {
@@ -203,23 +211,37 @@ impl Story {
         as_light1.ty = Some(4);
         as_light1.fr = Some(LIGHT1.stem.into());
         as_light1.pc = Some(json!({ "m2m:cin": { "con": "OFF" } }));
-        self.says("X1", light2, &LIGHT2, as_light1, UNCHANGED, "switch light 1, in its name", OTHER).await?;
+        self.says(
+            Tried { step: "X1", what: "switch light 1, in its name", expected: UNCHANGED, proved: OTHER },
+            light2,
+            &LIGHT2,
+            as_light1,
+        )
+        .await?;
         let mut registration = light2.registration(&LIGHT1.description()?);
         registration.fr = Some(LIGHT1.stem.into());
-        self.says("X2", light2, &LIGHT2, registration, UNCHANGED, "register as light 1", OTHER).await?;
+        self.says(
+            Tried { step: "X2", what: "register as light 1", expected: UNCHANGED, proved: OTHER },
+            light2,
+            &LIGHT2,
+            registration,
+        )
+        .await?;
         for from in ["/mn-cse-123456/Clight-AE1", "/in-cse/Cphone1"] {
             let to = format!("{}/{}", self.gateway.registrar.base_name, LIGHT1.resource);
             let mut request = light1.new_request(Operation::Retrieve, to);
             request.fr = Some(from.into());
             let what = format!("RETRIEVE as {from}");
             self.says(
-                "X3",
+                Tried {
+                    step: "X3",
+                    what: &what,
+                    expected: "4000, store unchanged",
+                    proved: "an AE writes its bare stem",
+                },
                 light1,
                 &LIGHT1,
                 request,
-                "4000, store unchanged",
-                &what,
-                "an AE writes its bare stem",
             )
             .await?;
         }
@@ -231,21 +253,24 @@ impl Story {
             request.fr = Some(from.into());
             request.pc = Some(json!({ "m2m:csr": { "cb": "/mn-cse-999/x", "rr": false, "srv": ["3"] } }));
             let what = format!("CREATE <remoteCSE> as {from}");
-            self.says("X4", light1, &LIGHT1, request, expected, &what, "an AE is no CSE").await?;
+            self.says(
+                Tried { step: "X4", what: &what, expected, proved: "an AE is no CSE" },
+                light1,
+                &LIGHT1,
+                request,
+            )
+            .await?;
         }
-        self.sees_itself(light1, "Refusals", "X").await
+        self.sees_itself(light1, "Refusals", "B6").await
     }
 
     /// One refused request: the status, and that nothing but the audit changed.
     async fn says(
         &mut self,
-        step: &'static str,
+        tried: Tried<'_>,
         attachment: &mut Attachment,
         actor: &Actor,
         request: Request,
-        expected: &str,
-        what: &str,
-        proved: &str,
     ) -> Result<(), Failure> {
         let before = self.gateway.digest().await?;
         let answer = attachment.request(&request).await;
@@ -254,13 +279,13 @@ impl Story {
         let store = if before == after { "store unchanged" } else { "store CHANGED" };
         self.timeline.step(&Step {
             phase: "Refusals",
-            step,
+            step: tried.step,
             from: actor.name,
             to: "gateway",
-            what: what.into(),
-            expected: expected.into(),
+            what: tried.what.into(),
+            expected: tried.expected.into(),
             got: format!("{code}, {store}"),
-            proved: proved.into(),
+            proved: tried.proved.into(),
         });
         Ok(())
     }

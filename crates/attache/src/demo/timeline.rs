@@ -4,6 +4,8 @@ use std::io::IsTerminal as _;
 
 use serde_json::json;
 
+use crate::outcome::put;
+
 /// One exchange, what it should come to, and what it came to.
 #[derive(Debug)]
 pub(crate) struct Step {
@@ -49,7 +51,7 @@ impl Timeline {
     /// Says something that is not a step.
     pub(crate) fn note(&self, text: &str) {
         if !self.json {
-            println!("{text}");
+            put(text);
         }
     }
 
@@ -68,38 +70,32 @@ impl Timeline {
 
     #[expect(clippy::unused_self, reason = "the twin of as_text")]
     fn as_json(&self, step: &Step) {
-        println!(
-            "{}",
-            json!({
-                "phase": step.phase,
-                "step": step.step,
-                "from": step.from,
-                "to": step.to,
-                "what": step.what,
-                "expected": step.expected,
-                "got": step.got,
-                "proved": step.proved,
-                "ok": step.ok(),
-            })
-        );
+        put(json!({
+            "phase": step.phase,
+            "step": step.step,
+            "from": step.from,
+            "to": step.to,
+            "what": step.what,
+            "expected": step.expected,
+            "got": step.got,
+            "proved": step.proved,
+            "ok": step.ok(),
+        }));
     }
 
     fn as_text(&mut self, step: &Step) {
         if self.phase != step.phase {
             self.phase = step.phase;
-            println!("\n{}", self.paint("1", step.phase));
+            put("");
+            put(self.paint("1", step.phase));
         }
         let mark = if step.ok() { self.paint("32", "✓") } else { self.paint("31", "✗") };
         let who = format!("{} → {}", step.from, step.to);
-        println!("  {mark} {:<3} {who:<22} {}", step.step, step.what);
-        let indent = " ".repeat(31);
-        println!(
-            "{indent}{} {}",
-            self.paint("36", &format!("⇒ {}", step.got)),
-            self.paint("2", &format!("· {}", step.proved))
-        );
+        put(format_args!("  {mark} {:<3} {who:<21} {}", step.step, step.what));
+        let (got, proved) = (format!("⇒ {}", step.got), format!("· {}", step.proved));
+        put(format_args!("        {} {}", self.paint("36", &got), self.paint("2", &proved)));
         if !step.ok() {
-            println!("{indent}{}", self.paint("31", &format!("expected {}", step.expected)));
+            put(format_args!("        {}", self.paint("31", &format!("expected {}", step.expected))));
         }
     }
 
@@ -113,20 +109,13 @@ impl Timeline {
         if self.json {
             return held;
         }
-        println!();
+        put("");
         if held {
-            println!(
-                "{} {closing}",
-                self.paint("1;32", &format!("{} of {} steps held.", self.steps, self.steps))
-            );
+            let count = self.paint("1;32", &format!("{0} of {0} steps held.", self.steps));
+            put(format_args!("{count} {closing}"));
         } else {
-            let text = format!(
-                "{} of {} steps differ: {}",
-                self.differing.len(),
-                self.steps,
-                self.differing.join(", ")
-            );
-            println!("{}", self.paint("1;31", &text));
+            let (differ, names) = (self.differing.len(), self.differing.join(", "));
+            put(self.paint("1;31", &format!("{differ} of {} steps differ: {names}", self.steps)));
         }
         held
     }

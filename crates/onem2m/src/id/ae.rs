@@ -94,6 +94,8 @@ pub struct AeId {
     stem: AeIdStem,
 }
 
+const ABSOLUTE_FORM: &str =
+    "must be absolute: //SP/cse/C… or //SP/S…, such as //example.org/mn-cse/Clamp (TS-0004 §6.2.3)";
 const AE_FORM: &str = "must be /cse/C… or /S…, with //SP in front when absolute, such as //example.org/mn-cse/Clamp (TS-0004 §6.2.3)";
 
 impl AeId {
@@ -182,7 +184,7 @@ impl FromStr for AeId {
 
     fn from_str(text: &str) -> Result<Self, IdError> {
         let Some((sp, rest)) = split_sp(text) else {
-            return Err(IdError::form("AE-ID", text, AE_FORM));
+            return Err(IdError::form("AE-ID", text, ABSOLUTE_FORM));
         };
         Self::after_slash(text, sp.parse()?, rest)
     }
