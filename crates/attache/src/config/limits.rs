@@ -1,46 +1,52 @@
-use std::time::Duration;
+use std::{
+    num::{NonZeroU16, NonZeroU32, NonZeroUsize},
+    time::Duration,
+};
 
 use net::Limits;
 use serde::Deserialize;
 
-/// `[limits]`: what one peer, or all of them together, may take.
+/// `[limits]`: what one peer, or all of them together, may take. A limit of zero would refuse everybody.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct LimitsSection {
     /// Seconds from the TCP connection to the end of the handshake.
-    pub(crate) handshake_seconds: u16,
+    pub(crate) handshake_seconds: NonZeroU16,
     /// Seconds that one key lookup may take.
-    pub(crate) lookup_seconds: u16,
+    pub(crate) lookup_seconds: NonZeroU16,
     /// Seconds that the header of a request may take.
-    pub(crate) header_seconds: u16,
+    pub(crate) header_seconds: NonZeroU16,
     /// Seconds without a request after which an association is closed.
-    pub(crate) idle_seconds: u32,
+    pub(crate) idle_seconds: NonZeroU32,
     /// Key lookups at a time.
-    pub(crate) lookups: usize,
+    pub(crate) lookups: NonZeroUsize,
     /// Associations at a time.
-    pub(crate) associations: usize,
+    pub(crate) associations: NonZeroUsize,
     /// Connections at a time whose handshake is not done; one more ends the oldest.
-    pub(crate) half_open: usize,
+    pub(crate) half_open: NonZeroUsize,
     /// Connections at a time from one IPv4 address or IPv6 /64 network.
-    pub(crate) per_address: usize,
+    pub(crate) per_address: NonZeroUsize,
     /// Octets of a request's content.
-    pub(crate) content_octets: usize,
+    pub(crate) content_octets: NonZeroUsize,
 }
 
 impl Default for LimitsSection {
     fn default() -> Self {
         let limits = Limits::default();
-        let seconds = |duration: Duration| u16::try_from(duration.as_secs()).unwrap_or(u16::MAX);
+        let seconds = |duration: Duration| {
+            u16::try_from(duration.as_secs()).ok().and_then(NonZeroU16::new).unwrap_or(NonZeroU16::MAX)
+        };
+        let count = |number: usize| NonZeroUsize::new(number).unwrap_or(NonZeroUsize::MIN);
         Self {
             handshake_seconds: seconds(limits.handshake_deadline),
             lookup_seconds: seconds(limits.lookup_deadline),
             header_seconds: seconds(limits.header_deadline),
             idle_seconds: seconds(limits.idle).into(),
-            lookups: limits.max_lookups,
-            associations: limits.max_associations,
-            half_open: limits.max_half_open,
-            per_address: limits.max_per_address,
-            content_octets: limits.max_body,
+            lookups: count(limits.max_lookups),
+            associations: count(limits.max_associations),
+            half_open: count(limits.max_half_open),
+            per_address: count(limits.max_per_address),
+            content_octets: count(limits.max_body),
         }
     }
 }
@@ -48,17 +54,17 @@ impl Default for LimitsSection {
 impl LimitsSection {
     /// What the listeners are told.
     pub(crate) fn limits(&self) -> Limits {
-        let seconds = |seconds: u16| Duration::from_secs(seconds.into());
+        let seconds = |seconds: NonZeroU16| Duration::from_secs(seconds.get().into());
         Limits {
             handshake_deadline: seconds(self.handshake_seconds),
             lookup_deadline: seconds(self.lookup_seconds),
             header_deadline: seconds(self.header_seconds),
-            idle: Duration::from_secs(self.idle_seconds.into()),
-            max_lookups: self.lookups,
-            max_associations: self.associations,
-            max_half_open: self.half_open,
-            max_per_address: self.per_address,
-            max_body: self.content_octets,
+            idle: Duration::from_secs(self.idle_seconds.get().into()),
+            max_lookups: self.lookups.get(),
+            max_associations: self.associations.get(),
+            max_half_open: self.half_open.get(),
+            max_per_address: self.per_address.get(),
+            max_body: self.content_octets.get(),
             ..Limits::default()
         }
     }

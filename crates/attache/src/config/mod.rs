@@ -165,7 +165,7 @@ address = "127.0.0.1:8443"
         assert_eq!(config.store_path(), Path::new("/etc/attache/attache.db"));
         assert_eq!(config.kek_path(), Path::new("/etc/attache/attache.db.kek"));
         assert_eq!(config.cse.id.to_string(), "//example.org/mn-cse-123456");
-        assert_eq!(config.limits.handshake_seconds, 10);
+        assert_eq!(config.limits.handshake_seconds.get(), 10);
     }
 
     #[test]
@@ -184,6 +184,7 @@ address = "127.0.0.1:8443"
             ("path =", "kek = \"5ec12e75ec12e7\"\npath =", ["line 3", "unknown field `kek`"].as_slice()),
             ("[cse]", "[log]\nlevel = \"inof\"\n[cse]", ["line 6", "inof", "trace"].as_slice()),
             ("[cse]", "[cse]\nkind = \"gateway\"", ["line 6", "unknown variant", "mn"].as_slice()),
+            ("[[listener]]", "[limits]\nassociations = 0\n\n[[listener]]", ["nonzero"].as_slice()),
             ("[[listener]]\naddress = \"127.0.0.1:8443\"", "", ["[[listener]]"].as_slice()),
         ] {
             assert!(MINIMAL.contains(from), "{from}");
