@@ -140,7 +140,7 @@ impl Bench {
         let start = cpu();
         let mut servers = Vec::with_capacity(BATCH);
         for flight in &flights {
-            let mut server = Association::server(&self.ours).unwrap();
+            let mut server = Association::server(&self.ours);
             assert_eq!(server.feed(flight), flight.len());
             assert_eq!(server.step().unwrap(), Progress::WantsInput);
             let mut output = Vec::new();
@@ -219,7 +219,7 @@ impl Bench {
                 before = resident();
             }
             let mut client = self.client();
-            let mut server = Association::server(&self.ours).unwrap();
+            let mut server = Association::server(&self.ours);
             server.feed(&flight(&mut client));
             server.step().unwrap();
             client.get_mut().input.extend(server.output());

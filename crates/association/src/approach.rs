@@ -3,7 +3,7 @@
 use openssl::ssl::SslStream;
 
 use crate::{
-    Alert, Error, IdentityAsSent, Suite,
+    Alert, Error, IdentityAsSent, ServerContext, Suite,
     association::{alert, approach_error, handshake},
     cke::{ClientKeyExchange, KeyExchangeReader, Outcome},
     error::Complaint,
@@ -15,6 +15,42 @@ use crate::{
 const MAX_HELLO: usize = MAX_PAYLOAD;
 /// Most octets that wait here: one whole record.
 const MAX_HELD: usize = HEADER + MAX_PAYLOAD;
+
+/// What the peer has sent before there is anything for OpenSSL to read. A connection that never gets further has
+/// no part in OpenSSL's memory.
+pub(crate) struct Silence {
+    context: ServerContext,
+    held: Vec<u8>,
+}
+
+impl Silence {
+    pub(crate) const fn new(context: ServerContext) -> Self {
+        Self { context, held: Vec::new() }
+    }
+
+    pub(crate) fn room(&self) -> usize {
+        MAX_HELD.saturating_sub(self.held.len())
+    }
+
+    /// Takes octets, no more than there is room for.
+    pub(crate) fn feed(&mut self, octets: &[u8]) {
+        self.held.extend_from_slice(octets);
+    }
+
+    pub(crate) const fn context(&self) -> &ServerContext {
+        &self.context
+    }
+
+    /// What follows it, once the first record is whole or cannot become one that is acceptable.
+    pub(crate) fn broken(&mut self) -> Result<Option<Approach>, Error> {
+        let Some(header) = self.held.first_chunk::<HEADER>() else { return Ok(None) };
+        let header = Header::read(*header).ok_or(Error::NotTls)?;
+        if header.payload <= MAX_HELLO && self.held.len() < HEADER + header.payload {
+            return Ok(None);
+        }
+        Ok(Some(Approach { held: std::mem::take(&mut self.held), ..Approach::default() }))
+    }
+}
 
 /// What the peer has sent and OpenSSL has not got yet, and how far the peer is.
 pub(crate) struct Approach {
@@ -55,9 +91,8 @@ impl Approach {
     }
 
     /// Takes octets, no more than there is room for.
-    pub(crate) fn feed(&mut self, octets: &[u8]) -> usize {
+    pub(crate) fn feed(&mut self, octets: &[u8]) {
         self.held.extend_from_slice(octets);
-        octets.len()
     }
 
     pub(crate) fn advance(&mut self, stream: &mut SslStream<MemIo>) -> Result<Advance, Error> {

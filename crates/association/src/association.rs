@@ -8,7 +8,7 @@ use openssl::{
 
 use crate::{
     ClientContext, ClientPsk, Error, IdentityAsSent, ServerContext, Suite,
-    approach::{Advance, Approach},
+    approach::{Advance, Approach, Silence},
     error::{Complaint, complaint},
     key_slot::{self, ClientSlot, ServerSlot},
     record,
@@ -73,12 +73,15 @@ pub enum ReadOutcome {
 /// nothing is timed: deadlines are the caller's. After an error the association has ended; what is left in
 /// the output (an alert) is worth sending.
 pub struct Association {
-    stream: SslStream<MemIo>,
+    /// OpenSSL's half of the work. A server has none before [`Stage::Silence`] ends.
+    stream: Option<SslStream<MemIo>>,
     stage: Stage,
     transport_ended: bool,
 }
 
 enum Stage {
+    /// Server: up to the first whole record. Who stays silent costs next to nothing.
+    Silence(Silence),
     /// Server: up to the ClientKeyExchange, read here before OpenSSL reads it.
     Approach(Box<Approach>),
     /// OpenSSL alone finishes the handshake, with the identity that is being proved.
@@ -91,14 +94,10 @@ enum Stage {
 
 impl Association {
     /// The server's end of a new association (Entity B of TS-0003 §8.2.1).
-    ///
-    /// # Errors
-    /// [`Error::Engine`] if OpenSSL cannot create it.
-    pub fn server(context: &ServerContext) -> Result<Self, Error> {
-        let mut ssl = Ssl::new(context.ssl_context())?;
-        ssl.set_ex_data(key_slot::server_index()?, ServerSlot::default());
-        ssl.set_accept_state();
-        Self::new(ssl, Stage::Approach(Box::default()))
+    #[must_use]
+    pub fn server(context: &ServerContext) -> Self {
+        let stage = Stage::Silence(Silence::new(context.clone()));
+        Self { stream: None, stage, transport_ended: false }
     }
 
     /// The client's end of a new association (Entity A of TS-0003 §8.2.1): proves to hold `psk`, asks for the
@@ -114,12 +113,8 @@ impl Association {
         let psk_identity = Some(psk.identity.clone());
         ssl.set_ex_data(key_slot::client_index()?, ClientSlot::new(psk));
         ssl.set_connect_state();
-        Self::new(ssl, Stage::Handshake { psk_identity })
-    }
-
-    fn new(ssl: Ssl, stage: Stage) -> Result<Self, Error> {
-        let stream = SslStream::new(ssl, MemIo::default())?;
-        Ok(Self { stream, stage, transport_ended: false })
+        let stream = Some(SslStream::new(ssl, MemIo::default())?);
+        Ok(Self { stream, stage: Stage::Handshake { psk_identity }, transport_ended: false })
     }
 
     /// How many octets [`feed`](Self::feed) takes now: none while a key is awaited, and few or none while those
@@ -127,9 +122,11 @@ impl Association {
     #[must_use]
     pub fn room(&self) -> usize {
         match &self.stage {
+            Stage::Silence(silence) => silence.room(),
             Stage::Approach(approach) => approach.room(),
             Stage::Handshake { .. } | Stage::Open => {
-                MAX_UNREAD.saturating_sub(self.stream.get_ref().unread())
+                let unread = self.stream.as_ref().map_or(0, |stream| stream.get_ref().unread());
+                MAX_UNREAD.saturating_sub(unread)
             }
             Stage::Ended => usize::MAX,
         }
@@ -139,14 +136,13 @@ impl Association {
     /// After the end they are dropped.
     pub fn feed(&mut self, octets: &[u8]) -> usize {
         let taken = octets.get(..self.room()).unwrap_or(octets);
-        match &mut self.stage {
-            Stage::Approach(approach) => approach.feed(taken),
-            Stage::Handshake { .. } | Stage::Open => {
-                self.stream.get_mut().push_input(taken);
-                taken.len()
-            }
-            Stage::Ended => taken.len(),
+        match (&mut self.stage, &mut self.stream) {
+            (Stage::Silence(silence), _) => silence.feed(taken),
+            (Stage::Approach(approach), _) => approach.feed(taken),
+            (Stage::Handshake { .. } | Stage::Open, Some(stream)) => stream.get_mut().push_input(taken),
+            (Stage::Handshake { .. } | Stage::Open | Stage::Ended, _) => {}
         }
+        taken.len()
     }
 
     /// Says that the transport has ended: what was fed is still read, then the end is an error unless the peer
@@ -158,12 +154,14 @@ impl Association {
     /// Octets for the transport, in order.
     #[must_use]
     pub fn output(&self) -> &[u8] {
-        self.stream.get_ref().output()
+        self.stream.as_ref().map_or(&[], |stream| stream.get_ref().output())
     }
 
     /// Forgets the first `octets` of the output, which were sent.
     pub fn consume_output(&mut self, octets: usize) {
-        self.stream.get_mut().consume_output(octets);
+        if let Some(stream) = &mut self.stream {
+            stream.get_mut().consume_output(octets);
+        }
     }
 
     /// Moves the whole output to the end of `into`.
@@ -186,11 +184,19 @@ impl Association {
 
     fn try_step(&mut self) -> Result<Progress, Error> {
         loop {
-            let advance = match &mut self.stage {
-                Stage::Approach(approach) => approach.advance(&mut self.stream)?,
-                Stage::Handshake { .. } => return self.finish_handshake(),
-                Stage::Open => return Ok(Progress::WantsInput),
-                Stage::Ended => return Err(Error::Ended),
+            let advance = match (&mut self.stage, &mut self.stream) {
+                (Stage::Silence(silence), stream) => match silence.broken()? {
+                    None => Advance::WantsInput,
+                    Some(approach) => {
+                        *stream = Some(server_stream(silence.context())?);
+                        self.stage = Stage::Approach(Box::new(approach));
+                        continue;
+                    }
+                },
+                (Stage::Approach(approach), Some(stream)) => approach.advance(stream)?,
+                (Stage::Handshake { .. }, Some(_)) => return self.finish_handshake(),
+                (Stage::Open, Some(_)) => return Ok(Progress::WantsInput),
+                (Stage::Ended, _) | (_, None) => return Err(Error::Ended),
             };
             match advance {
                 Advance::WantsInput if self.transport_ended => return Err(Error::ClosedInHandshake),
@@ -203,14 +209,14 @@ impl Association {
 
     /// Answers [`Progress::NeedsKey`]; without effect at any other time.
     pub fn answer_key(&mut self, answer: KeyAnswer) {
-        let Stage::Approach(approach) = &mut self.stage else { return };
-        let Some(message) = approach.release(&mut self.stream) else { return };
+        let (Stage::Approach(approach), Some(stream)) = (&mut self.stage, &mut self.stream) else { return };
+        let Some(message) = approach.release(stream) else { return };
         let psk_identity = match answer {
             KeyAnswer::Key(key) => message.identity().check().ok().map(|identity| (identity, key)),
             KeyAnswer::Refuse => None,
         };
         let psk_identity = psk_identity.map(|(identity, key)| {
-            if let Some(slot) = key_slot::server_slot(self.stream.ssl()) {
+            if let Some(slot) = key_slot::server_slot(stream.ssl()) {
                 slot.put(identity.clone(), key);
             }
             identity
@@ -219,16 +225,18 @@ impl Association {
     }
 
     fn finish_handshake(&mut self) -> Result<Progress, Error> {
-        match handshake(&mut self.stream) {
+        let stream = self.stream.as_mut().ok_or(Error::Ended)?;
+        match handshake(stream) {
             Ok(()) => self.established().map(Progress::Established),
             Err(Complaint::WantsInput) if self.transport_ended => Err(Error::ClosedInHandshake),
             Err(Complaint::WantsInput) => Ok(Progress::WantsInput),
-            Err(other) => Err(self.handshake_error(other)),
+            Err(other) => Err(handshake_error(stream, &self.stage, other)),
         }
     }
 
     fn established(&mut self) -> Result<Handshake, Error> {
-        let ssl = self.stream.ssl();
+        let stream = self.stream.as_mut().ok_or(Error::Ended)?;
+        let ssl = stream.ssl();
         let id = ssl.current_cipher().map(|cipher| u16::from_be_bytes(cipher.protocol_id()));
         let suite = id.and_then(Suite::from_id).ok_or_else(|| Error::Protocol {
             reason: format!("it negotiated the cipher suite {id:04X?}, which was not offered"),
@@ -244,22 +252,8 @@ impl Association {
             psk_identity,
         };
         self.stage = Stage::Open;
-        self.stream.get_mut().release_input();
+        stream.get_mut().release_input();
         Ok(handshake)
-    }
-
-    fn handshake_error(&self, complaint: Complaint) -> Error {
-        let server = self.stream.ssl().is_server();
-        match complaint {
-            Complaint::Unverified => match &self.stage {
-                Stage::Handshake { psk_identity: None } => Error::Refused,
-                _ => Error::WrongKey,
-            },
-            Complaint::Other(Error::PeerAlert { alert }) if !server && alert.refuses_the_key() => {
-                Error::KeyRefused { alert }
-            }
-            other => approach_error(&self.stream, other),
-        }
     }
 
     /// Reads what the peer sent into the front of `out`.
@@ -268,21 +262,19 @@ impl Association {
     /// [`Error::Truncated`] if the transport ended without `close_notify`, [`Error::PeerAlert`],
     /// [`Error::Protocol`], and [`Error::Ended`] before the handshake is done or after an error.
     pub fn read(&mut self, out: &mut [u8]) -> Result<ReadOutcome, Error> {
-        if !matches!(self.stage, Stage::Open) {
-            return Err(Error::Ended);
-        }
+        let (Stage::Open, Some(stream)) = (&self.stage, &mut self.stream) else { return Err(Error::Ended) };
         if out.is_empty() {
             return Ok(ReadOutcome::Data(0));
         }
         clear_errors();
-        let error = match self.stream.ssl_read(out) {
+        let error = match stream.ssl_read(out) {
             Ok(octets) => return Ok(ReadOutcome::Data(octets)),
             Err(error) => error,
         };
         match complaint(&error) {
             Complaint::WantsInput if self.transport_ended => self.end(Error::Truncated),
             Complaint::WantsInput => {
-                self.stream.get_mut().release_input();
+                stream.get_mut().release_input();
                 Ok(ReadOutcome::WantsInput)
             }
             Complaint::Closed => Ok(ReadOutcome::Closed),
@@ -299,14 +291,15 @@ impl Association {
     /// # Errors
     /// [`Error::Ended`] before the handshake is done, after an error, and after [`close`](Self::close).
     pub fn write(&mut self, octets: &[u8]) -> Result<usize, Error> {
-        if !matches!(self.stage, Stage::Open) || self.has_closed() {
+        let (Stage::Open, Some(stream)) = (&self.stage, &mut self.stream) else { return Err(Error::Ended) };
+        if has_closed(stream) {
             return Err(Error::Ended);
         }
-        if self.output().len() >= MAX_UNSENT {
+        if stream.get_ref().output().len() >= MAX_UNSENT {
             return Ok(0);
         }
         clear_errors();
-        match self.stream.ssl_write(octets.get(..MAX_RECORD).unwrap_or(octets)) {
+        match stream.ssl_write(octets.get(..MAX_RECORD).unwrap_or(octets)) {
             Ok(count) => Ok(count),
             Err(error) => match complaint(&error) {
                 Complaint::WantsInput => Ok(0),
@@ -319,10 +312,12 @@ impl Association {
     /// Puts `close_notify` into the output; nothing more is written after it. Without effect when repeated or
     /// when the association is not established.
     pub fn close(&mut self) {
-        if matches!(self.stage, Stage::Open) && !self.has_closed() {
+        if let (Stage::Open, Some(stream)) = (&self.stage, &mut self.stream)
+            && !has_closed(stream)
+        {
             clear_errors();
             // It says whether the peer has closed too, which reading tells as well.
-            let _ = self.stream.shutdown();
+            let _ = stream.shutdown();
         }
     }
 
@@ -332,19 +327,13 @@ impl Association {
     /// [`Error::NoExtendedMasterSecret`] without RFC 7627 (register A-56), [`Error::Ended`] when the
     /// association is not established, [`Error::Engine`] if OpenSSL does not like the label.
     pub fn export(&self, label: &str, context: Option<&[u8]>, octets: usize) -> Result<Secret, Error> {
-        if !matches!(self.stage, Stage::Open) {
-            return Err(Error::Ended);
-        }
-        if !ossl::extended_master_secret(self.stream.ssl()) {
+        let (Stage::Open, Some(stream)) = (&self.stage, &self.stream) else { return Err(Error::Ended) };
+        if !ossl::extended_master_secret(stream.ssl()) {
             return Err(Error::NoExtendedMasterSecret);
         }
         let mut key = vec![0; octets];
-        self.stream.ssl().export_keying_material(&mut key, label, context)?;
+        stream.ssl().export_keying_material(&mut key, label, context)?;
         Ok(Secret::new(key))
-    }
-
-    fn has_closed(&mut self) -> bool {
-        self.stream.get_shutdown().contains(ShutdownState::SENT)
     }
 
     fn end<T>(&mut self, error: Error) -> Result<T, Error> {
@@ -356,7 +345,36 @@ impl Association {
 impl Drop for Association {
     fn drop(&mut self) {
         // Without this OpenSSL takes the end for an accident and marks the session as unfit to resume.
-        self.stream.set_shutdown(ShutdownState::SENT | ShutdownState::RECEIVED);
+        if let Some(stream) = &mut self.stream {
+            stream.set_shutdown(ShutdownState::SENT | ShutdownState::RECEIVED);
+        }
+    }
+}
+
+/// OpenSSL's side of a server's end.
+fn server_stream(context: &ServerContext) -> Result<SslStream<MemIo>, Error> {
+    let mut ssl = Ssl::new(context.ssl_context())?;
+    ssl.set_ex_data(key_slot::server_index()?, ServerSlot::default());
+    ssl.set_accept_state();
+    Ok(SslStream::new(ssl, MemIo::default())?)
+}
+
+fn has_closed(stream: &mut SslStream<MemIo>) -> bool {
+    stream.get_shutdown().contains(ShutdownState::SENT)
+}
+
+/// What a complaint means once the key has been used.
+fn handshake_error(stream: &SslStream<MemIo>, stage: &Stage, complaint: Complaint) -> Error {
+    let server = stream.ssl().is_server();
+    match complaint {
+        Complaint::Unverified => match stage {
+            Stage::Handshake { psk_identity: None } => Error::Refused,
+            _ => Error::WrongKey,
+        },
+        Complaint::Other(Error::PeerAlert { alert }) if !server && alert.refuses_the_key() => {
+            Error::KeyRefused { alert }
+        }
+        other => approach_error(stream, other),
     }
 }
 

@@ -32,7 +32,7 @@
 //! let policy = SuitePolicy::default();
 //! let psk = ClientPsk { identity: "light1@home.example.org".parse().unwrap(), key: key() };
 //! let mut client = Association::client(&ClientContext::new(&policy)?, psk, Some("home.example.org"))?;
-//! let mut server = Association::server(&ServerContext::new(&policy, ServerNames::Any)?)?;
+//! let mut server = Association::server(&ServerContext::new(&policy, ServerNames::Any)?);
 //!
 //! let established = loop {
 //!     client.step()?;

@@ -46,7 +46,7 @@ pub(crate) async fn enter<K: KeySource>(
     limits: &Arc<Limits>,
     attempt: &mut Attempt,
 ) -> Result<Entered, HandshakeRefusal> {
-    let association = Association::server(context).map_err(|error| HandshakeRefusal::from(&error))?;
+    let association = Association::server(context);
     let mut stream = TlsStream::new(tcp, association, limits.send_deadline);
     let mut found = None;
     loop {

@@ -27,7 +27,7 @@ pub(crate) fn policy(name: &str) -> SuitePolicy {
 }
 
 pub(crate) fn server(policy: &SuitePolicy) -> Association {
-    Association::server(&ServerContext::new(policy, ServerNames::Any).unwrap()).unwrap()
+    Association::server(&ServerContext::new(policy, ServerNames::Any).unwrap())
 }
 
 pub(crate) fn client(policy: &SuitePolicy, psk: ClientPsk) -> Association {
