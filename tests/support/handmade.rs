@@ -17,6 +17,7 @@ pub(crate) const TLS_1_2: [u8; 2] = [3, 3];
 const CHANGE_CIPHER_SPEC: u8 = 20;
 const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
+const CLIENT_HELLO: u8 = 1;
 const SERVER_HELLO: u8 = 2;
 const SERVER_HELLO_DONE: u8 = 14;
 const CLIENT_KEY_EXCHANGE: u8 = 16;
@@ -48,21 +49,35 @@ pub(crate) struct Learnt {
     pub(crate) established: bool,
 }
 
+/// The record of a ClientHello.
+pub(crate) fn hello_record(hello: &Hello<'_>) -> Vec<u8> {
+    record(HANDSHAKE, &message(CLIENT_HELLO, &hello_body(hello)))
+}
+
+/// The record of a ClientKeyExchange without a Diffie-Hellman value.
+pub(crate) fn key_exchange_record(identity: &[u8]) -> Vec<u8> {
+    record(HANDSHAKE, &message(CLIENT_KEY_EXCHANGE, &key_exchange_body(identity)))
+}
+
 /// Sends a ClientHello that the server will not like, and reads to the end of the connection.
 pub(crate) fn greet(address: SocketAddr, hello: &Hello<'_>) -> Learnt {
-    let mut client = Client::connect(address);
-    client.send_handshake(1, &hello_body(hello));
+    let mut client = Client::over(TcpStream::connect(address).unwrap());
+    client.send_handshake(CLIENT_HELLO, &hello_body(hello));
     client.read_out();
     client.learnt
 }
 
 /// Attaches with these very octets for an identity, proving `key`, and reads what comes of it.
 pub(crate) fn attach(address: SocketAddr, identity: &[u8], key: &[u8]) -> Learnt {
-    let mut client = Client::connect(address);
-    client.send_handshake(1, &hello_body(&Hello::default()));
+    attach_over(TcpStream::connect(address).unwrap(), identity, key)
+}
+
+/// The same on a connection that is there.
+pub(crate) fn attach_over(tcp: TcpStream, identity: &[u8], key: &[u8]) -> Learnt {
+    let mut client = Client::over(tcp);
+    client.send_handshake(CLIENT_HELLO, &hello_body(&Hello::default()));
     let server_random = client.server_flight();
-    let length = u16::try_from(identity.len()).unwrap().to_be_bytes();
-    client.send_handshake(CLIENT_KEY_EXCHANGE, &[&length, identity].concat());
+    client.send_handshake(CLIENT_KEY_EXCHANGE, &key_exchange_body(identity));
 
     let secret = PreShared { key, server_random };
     client.send(CHANGE_CIPHER_SPEC, &[1]);
@@ -89,6 +104,16 @@ fn hello_body(hello: &Hello<'_>) -> Vec<u8> {
     body
 }
 
+fn key_exchange_body(identity: &[u8]) -> Vec<u8> {
+    [&u16::try_from(identity.len()).unwrap().to_be_bytes(), identity].concat()
+}
+
+fn record(content_type: u8, payload: &[u8]) -> Vec<u8> {
+    let [version, minor] = TLS_1_2;
+    let [high, low] = u16::try_from(payload.len()).unwrap().to_be_bytes();
+    [&[content_type, version, minor, high, low], payload].concat()
+}
+
 struct Client {
     tcp: TcpStream,
     transcript: Vec<u8>,
@@ -96,8 +121,7 @@ struct Client {
 }
 
 impl Client {
-    fn connect(address: SocketAddr) -> Self {
-        let tcp = TcpStream::connect(address).unwrap();
+    fn over(tcp: TcpStream) -> Self {
         tcp.set_read_timeout(Some(testkit::DEADLINE)).unwrap();
         Self {
             tcp,
@@ -108,10 +132,8 @@ impl Client {
 
     fn send(&mut self, content_type: u8, payload: &[u8]) {
         for part in payload.chunks(MAX_RECORD) {
-            let [version, minor] = TLS_1_2;
-            let [high, low] = u16::try_from(part.len()).unwrap().to_be_bytes();
             // A server that has had enough says why; that it does not listen any more is no news then.
-            let _ = self.tcp.write_all(&[&[content_type, version, minor, high, low], part].concat());
+            let _ = self.tcp.write_all(&record(content_type, part));
         }
     }
 

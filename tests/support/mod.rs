@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
+pub(crate) mod flood;
 pub(crate) mod foreign;
 pub(crate) mod handmade;
 
@@ -141,6 +142,22 @@ impl World {
 
     pub(crate) fn server_id(&self) -> u32 {
         self.server.as_ref().unwrap().id()
+    }
+
+    /// What the registrar holds in memory, in KiB.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        self.status_of("VmRSS:")
+    }
+
+    /// How many threads the registrar has.
+    pub(crate) fn threads(&self) -> u64 {
+        self.status_of("Threads:")
+    }
+
+    fn status_of(&self, name: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.server_id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.split_whitespace().next().unwrap().parse().unwrap()
     }
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Finished {

@@ -13,6 +13,7 @@ mod config;
 mod control;
 mod credential;
 mod demo;
+mod descriptors;
 mod device_command;
 mod device_file;
 mod import;

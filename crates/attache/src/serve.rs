@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::Config,
     control::{Control, View},
-    log,
+    descriptors, log,
     outcome::{Done, Failure, causes, say},
     reload::Reload,
     stored,
@@ -36,6 +36,7 @@ const SWEPT: u32 = 1000;
 pub(crate) async fn run(path: &Path, json: bool) -> Done {
     let config = Config::load(path)?;
     let dials = log::start(&config.log)?;
+    descriptors::raise_limit(&config);
     let mut signals = Signals::listen()?;
     let running = start(&config).await?;
     for address in running.addresses() {
