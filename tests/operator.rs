@@ -363,3 +363,51 @@ fn a_control_socket_is_replaced_only_when_nobody_answers() {
     drop(world.stop());
     assert!(!world.path("control.sock").exists());
 }
+
+/// New equipment takes the old one's place: the resource stays, the old key opens nothing any more.
+#[tokio::test]
+async fn replaced_equipment_takes_over_the_registration() {
+    let world = World::start();
+    let old = Device::numbered(1);
+    world.import(std::slice::from_ref(&old));
+    let mut live = world.attach(&old).await;
+    let before = live.register(&old.description()).await.unwrap();
+    fs::write(world.path("new.key"), OTHER_KEY).unwrap();
+    let ae_id = old.ae_id();
+    let rebind = |entity: &str, key: &str| {
+        [
+            "--json",
+            "credential",
+            "rebind",
+            "--ae-id",
+            entity,
+            "--psk-identity",
+            "new1@home.example.org",
+            "--key-file",
+            key,
+        ]
+        .map(str::to_owned)
+    };
+    let run = |arguments: &[String; 9]| world.run(&arguments.each_ref().map(String::as_str));
+    let rebound = json(&run(&rebind(&ae_id, "new.key")).success().stdout);
+    assert_eq!((&rebound["rebound"], &rebound["awaited"]), (&ae_id.as_str().into(), &true.into()));
+    assert_eq!(rebound["withdrawn"][0], format!("12-{}", old.psk_identity));
+    said(&world, &["associations closed", &old.psk_identity]);
+    assert!(Attachment::open(&world.registrar(), &old.identity(), old.key()).await.is_err());
+    let new =
+        Device { psk_identity: "new1@home.example.org".into(), key_hex: OTHER_KEY.into(), ..old.clone() };
+    let after = world.attach(&new).await.register(&old.description()).await.unwrap();
+    assert_eq!(after.ae, before.ae);
+    assert_eq!(after.representation["ri"], before.representation["ri"], "the resource has stayed");
+
+    let nobody = rebind("//example.org/mn-cse-123456/Cnobody", "new.key");
+    let nobody = nobody.each_ref().map(String::as_str);
+    fails(&world, &nobody[1..], 2, &["no equipment to replace"]);
+    let elsewhere = rebind("//example.org/other-cse/Clight1", "new.key");
+    fails(
+        &world,
+        &elsewhere.each_ref().map(String::as_str)[1..],
+        2,
+        &["other-cse/Clight1", "cannot register"],
+    );
+}

@@ -54,6 +54,8 @@ pub(crate) enum CredentialCommand {
     Show(CredentialName),
     /// Give a credential a new key; whoever attached with the old one is disconnected
     Rotate(CredentialRotate),
+    /// Replace equipment: a new key takes over an identity and its registration, all others are withdrawn
+    Rebind(CredentialRebind),
     /// Withdraw a credential for good: its key is erased, its identity stays reserved
     Revoke(CredentialName),
 }
@@ -118,6 +120,42 @@ pub(crate) struct CredentialRotate {
     pub(crate) key: KeyArg,
     #[command(flatten)]
     pub(crate) half: DeviceHalfArg,
+}
+
+/// Whose equipment is replaced.
+#[derive(Debug, Args)]
+#[group(id = "entity", required = true, multiple = false)]
+pub(crate) struct EntityArg {
+    /// The AE whose equipment is replaced
+    #[arg(long, value_name = "AE-ID")]
+    pub(crate) ae_id: Option<AeId>,
+    /// The CSE whose equipment is replaced
+    #[arg(long, value_name = "CSE-ID")]
+    pub(crate) cse_id: Option<CseId>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CredentialRebind {
+    #[command(flatten)]
+    pub(crate) config: ConfigArg,
+    #[command(flatten)]
+    pub(crate) entity: EntityArg,
+    /// What the new equipment sends as psk_identity; that of the old one may be used again
+    #[arg(long, value_name = "KPSA-ID")]
+    pub(crate) psk_identity: String,
+    #[command(flatten)]
+    pub(crate) key: KeyArg,
+    #[command(flatten)]
+    pub(crate) half: DeviceHalfArg,
+    /// Last moment of its use, UTC: YYYYMMDDThhmmss
+    #[arg(long, value_name = "TIME")]
+    pub(crate) not_after: Option<onem2m::time::Timestamp>,
+    /// Accept a key of 8 to 15 octets (for tests only)
+    #[arg(long)]
+    pub(crate) allow_short_key: bool,
+    /// Let the new equipment register as another application
+    #[arg(long)]
+    pub(crate) any_app_id: bool,
 }
 
 #[derive(Debug, Args)]

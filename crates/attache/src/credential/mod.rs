@@ -1,6 +1,7 @@
 //! `attache credential`: the psk-lookup-table.
 
 mod half;
+mod rebind;
 mod rotate;
 mod show;
 
@@ -30,6 +31,7 @@ pub(crate) async fn run(command: CredentialCommand, json: bool) -> Done {
         CredentialCommand::List(arguments) => list(arguments, json).await,
         CredentialCommand::Show(arguments) => show::run(arguments, json).await,
         CredentialCommand::Rotate(arguments) => rotate::run(arguments, json).await,
+        CredentialCommand::Rebind(arguments) => rebind::run(arguments, json).await,
         CredentialCommand::Revoke(arguments) => revoke_named(arguments, json).await,
     }
 }
