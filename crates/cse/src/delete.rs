@@ -21,16 +21,14 @@ pub(crate) fn permit(checked: &Checked, target: &Resource) -> Decided<()> {
     access::by_default(target, &checked.speaker, true, Wish::Alter)
 }
 
-/// Decides a DELETE, which is permitted, of `target`, at `address`. `below` is what lies below it, if the answer
-/// is to tell.
+/// Decides a DELETE, which is permitted, of `target`. `below` is what lies below it, if the answer is to tell.
 pub(crate) fn decide(
     request: &Request,
     checked: &Checked,
     target: &Resource,
-    address: &str,
     below: Option<&Below>,
 ) -> Decision {
-    let content = render::content(target, address, &Map::new(), checked.result_content);
+    let content = render::content(target, &Map::new(), checked.result_content);
     let mut reply = render::reply(ResponseStatusCode::Deleted, request, content);
     if let Some(below) = below {
         below.fill(&mut reply, target, checked.result_content, checked.identifiers);

@@ -136,7 +136,7 @@ impl Registering<'_> {
 
     fn content(&self, resource: &Resource) -> Option<Value> {
         let address = format!("{}/{}", self.target.rn, resource.rn);
-        render::content(resource, &address, given(self.request), self.checked.result_content)
+        render::created(resource, &address, given(self.request), self.checked.result_content)
     }
 
     fn decision(

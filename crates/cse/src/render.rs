@@ -31,27 +31,38 @@ pub(crate) fn element_name(resource: &Resource) -> &'static str {
     ResourceType::from_code(resource.ty).map_or("m2m:resource", ResourceType::element_name)
 }
 
-/// The content of an answer about `resource` alone, whose hierarchical address below this CSE is `address`.
-/// `given` is what the request carried, for "modified attributes".
+/// The content of an answer about `resource` alone. `given` is what the request carried, for "modified
+/// attributes".
 pub(crate) fn content(
     resource: &Resource,
-    address: &str,
     given: &Map<String, Value>,
     wanted: ResultContent,
 ) -> Option<Value> {
     let name = element_name(resource);
     match wanted {
         ResultContent::Nothing => None,
-        ResultContent::HierarchicalAddress => Some(json!({ "m2m:uri": address })),
-        ResultContent::HierarchicalAddressAndAttributes => {
-            Some(json!({ "m2m:rce": { "uri": address, name: attributes(resource) } }))
-        }
         ResultContent::ModifiedAttributes => {
             let mut modified = attributes(resource);
             modified.retain(|name, value| given.get(name) != Some(value));
             (!modified.is_empty()).then(|| json!({ name: modified }))
         }
         _ => Some(json!({ name: attributes(resource) })),
+    }
+}
+
+/// As [`content`], for a resource that was created and has this hierarchical address below this CSE.
+pub(crate) fn created(
+    resource: &Resource,
+    address: &str,
+    given: &Map<String, Value>,
+    wanted: ResultContent,
+) -> Option<Value> {
+    match wanted {
+        ResultContent::HierarchicalAddress => Some(json!({ "m2m:uri": address })),
+        ResultContent::HierarchicalAddressAndAttributes => {
+            Some(json!({ "m2m:rce": { "uri": address, element_name(resource): attributes(resource) } }))
+        }
+        _ => content(resource, given, wanted),
     }
 }
 

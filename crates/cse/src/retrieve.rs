@@ -30,18 +30,17 @@ pub(crate) fn permit(
     Ok(())
 }
 
-/// The answer to a RETRIEVE, which is permitted, of `target`, at `address`. `below` is what lies below it, if
-/// the answer is to tell.
+/// The answer to a RETRIEVE, which is permitted, of `target`. `below` is what lies below it, if the answer is to
+/// tell.
 pub(crate) fn answer(
     request: &Request,
     checked: &Checked,
     target: &Resource,
-    address: &str,
     below: Option<&Below>,
 ) -> Decided<Response> {
     let content = match wanted_attributes(request, checked)? {
         Some(names) => Some(selected(target, &names)?),
-        None => render::content(target, address, &Map::new(), checked.result_content),
+        None => render::content(target, &Map::new(), checked.result_content),
     };
     let mut reply = render::reply(ResponseStatusCode::Ok, request, content);
     if let Some(below) = below {

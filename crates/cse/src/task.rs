@@ -6,7 +6,7 @@ use identity::{Channel, Function, OsPeer, Speaker, usable};
 use onem2m::{
     id::{AeId, EntityId},
     primitive::{Request, Response},
-    resource::ResourceType,
+    resource::{ResourceType, attr},
     status::ResponseStatusCode,
     time::Timestamp,
 };
@@ -27,8 +27,8 @@ use crate::{
     marks,
     receive::{self, Checked},
     refuse::{Decided, Refuse},
-    registration::Registering,
-    resolve::{address, is_alive, resolve},
+    registration::{Registering, given},
+    resolve::{BASE_ID, address, is_alive, resolve},
     retrieve,
     settings::Settings,
     standing::{Question, cse_registration, registration},
@@ -81,11 +81,10 @@ impl Task {
     pub(crate) fn retrieve(&self, records: &Reader<'_>) -> Result<Response, Stop> {
         self.speaker_still_holds(records)?;
         let target = self.target(records)?;
-        let registered = self.is_registered(records)?;
+        let registered = self.is_registered(records, &target)?;
         retrieve::permit(&self.request, &self.checked, &target, registered)?;
-        let address = address(records, &target)?;
-        let below = self.below(records, &target, &address, registered)?;
-        Ok(retrieve::answer(&self.request, &self.checked, &target, &address, below.as_ref())?)
+        let below = self.below(records, &target, registered)?;
+        Ok(retrieve::answer(&self.request, &self.checked, &target, below.as_ref())?)
     }
 
     pub(crate) fn create_ae(&self, tx: &mut Tx<'_>, random: [u8; RANDOM_OCTETS]) -> Result<Done, Stop> {
@@ -140,17 +139,21 @@ impl Task {
         if kind.is_infrastructure_only() && self.settings.home.cse_type != identity::CseType::In {
             return Err(Refuse::not_allowed(format!("<{name}> exists on an IN-CSE only")).into());
         }
-        access::by_default(&target, &self.checked.speaker, self.is_registered(records)?, Wish::Alter)?;
+        let registered = self.is_registered(records, &target)?;
+        access::by_default(&target, &self.checked.speaker, registered, Wish::Alter)?;
         Err(Refuse::not_implemented(format!("<{name}> is not supported")).into())
     }
 
     pub(crate) fn update(&self, tx: &mut Tx<'_>) -> Result<Done, Stop> {
         self.speaker_still_holds(&**tx)?;
         let target = self.target(&**tx)?;
-        let address = address(&**tx, &target)?;
-        let until = children::latest_expiry(&**tx, &target)?;
+        let children_until = if given(&self.request).contains_key(attr::ET) {
+            children::latest_expiry(&**tx, &target)?
+        } else {
+            None
+        };
         let (settings, request, checked) = (&self.settings, &self.request, &self.checked);
-        let decision = update::decide(settings, request, checked, &target, &address, until, self.now)?;
+        let decision = update::decide(settings, request, checked, &target, children_until, self.now)?;
         self.apply(tx, decision)
     }
 
@@ -158,9 +161,8 @@ impl Task {
         self.speaker_still_holds(&**tx)?;
         let target = self.target(&**tx)?;
         delete::permit(&self.checked, &target)?;
-        let address = address(&**tx, &target)?;
-        let below = self.below(&**tx, &target, &address, true)?;
-        let decision = delete::decide(&self.request, &self.checked, &target, &address, below.as_ref());
+        let below = self.below(&**tx, &target, true)?;
+        let decision = delete::decide(&self.request, &self.checked, &target, below.as_ref());
         self.apply(tx, decision)
     }
 
@@ -264,7 +266,11 @@ impl Task {
         found.ok_or_else(|| Refuse::not_found().into())
     }
 
-    fn is_registered(&self, records: &impl Resources) -> Result<bool, StoreError> {
+    /// Whether the speaker is registered, where that matters: the `<CSEBase>` is open to who is.
+    fn is_registered(&self, records: &impl Resources, target: &Resource) -> Result<bool, StoreError> {
+        if target.ri != BASE_ID {
+            return Ok(true);
+        }
         let registered = match &self.checked.speaker {
             Speaker::Ae(ae) => registration(records, ae, self.now)?,
             Speaker::Cse(cse) => cse_registration(records, &self.settings, cse, self.now)?,
@@ -273,11 +279,11 @@ impl Task {
         Ok(registered.is_some())
     }
 
+    /// What lies below `target`, if the answer is to tell.
     fn below(
         &self,
         records: &impl Resources,
         target: &Resource,
-        address: &str,
         registered: bool,
     ) -> Result<Option<Below>, StoreError> {
         if !children::are_wanted(self.checked.result_content) {
@@ -285,17 +291,21 @@ impl Task {
         }
         let (settings, speaker, now) = (&*self.settings, &self.checked.speaker, self.now);
         let looking = Looking { settings, speaker, registered, now };
-        looking.below(records, target, address, self.checked.window).map(Some)
+        let address = address(records, target)?;
+        looking.below(records, target, &address, self.checked.window).map(Some)
     }
 
     /// Makes a decision true: its changes and its audit line, in this transaction.
     fn apply(&self, tx: &mut Tx<'_>, decision: Decision) -> Result<Done, Stop> {
         for change in &decision.changes {
             match change {
-                Change::Insert(resource) => {
-                    self.make_room(tx, resource)?;
-                    tx.insert(resource)?;
-                }
+                Change::Insert(resource) => match tx.insert(resource) {
+                    Err(StoreError::Conflict(_)) => {
+                        self.make_room(tx, resource)?;
+                        tx.insert(resource)?;
+                    }
+                    inserted => inserted?,
+                },
                 Change::Replace(resource) => tx.update(resource)?,
                 Change::Remove(ri) => drop(tx.delete_tree(ri)?),
                 Change::Assign(credential, entity) => drop(tx.bind_entity(credential, entity)?),

@@ -15,13 +15,12 @@ use crate::{
     settings::Settings,
 };
 
-/// Decides an UPDATE of `target`, at `address`. `children_until` is the latest expirationTime below it.
+/// Decides an UPDATE of `target`. `children_until` is the latest expirationTime below it.
 pub(crate) fn decide(
     settings: &Settings,
     request: &Request,
     checked: &Checked,
     target: &Resource,
-    address: &str,
     children_until: Option<Timestamp>,
     now: Timestamp,
 ) -> Decided<Decision> {
@@ -53,7 +52,7 @@ pub(crate) fn decide(
     }
     updated.attributes.extend(changes.set);
     updated.lt = now;
-    let content = render::content(&updated, address, given(request), checked.result_content);
+    let content = render::content(&updated, given(request), checked.result_content);
     let audit = AuditLine {
         action: "registration.update",
         entity: updated.creator.clone().unwrap_or_default(),
