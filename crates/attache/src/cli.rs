@@ -4,7 +4,9 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use onem2m::id::{AeId, CseId};
+use identity::{AppIdPattern, StemPattern};
+use keys::pattern::CredentialPattern;
+use onem2m::id::{AeId, CseId, ResourceName};
 
 /// Security for oneM2M deployments: registrar, credentials, devices.
 #[derive(Debug, Parser)]
@@ -24,6 +26,9 @@ pub(crate) enum Command {
     /// Add, import, show, rotate and revoke credentials (the psk-lookup-table)
     #[command(subcommand)]
     Credential(CredentialCommand),
+    /// Say which AEs may register, with which credential, as which application (service rules)
+    #[command(subcommand)]
+    Subscription(SubscriptionCommand),
     /// Act as a device: attach to a registrar and send requests
     #[command(subcommand)]
     Device(DeviceCommand),
@@ -46,7 +51,7 @@ pub(crate) struct ConfigArg {
 pub(crate) enum CredentialCommand {
     /// Add one provisioned symmetric key
     Add(CredentialAdd),
-    /// Import many from CSV: psk_identity,psk_hex,entity_id,kind[,not_after]
+    /// Import many from CSV: psk_identity,psk_hex,entity_id,kind and, where wanted, not_after
     Import(CredentialImport),
     /// List credentials, never their keys
     List(CredentialList),
@@ -196,6 +201,60 @@ pub(crate) struct CredentialName {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum SubscriptionCommand {
+    /// Add a rule; from the first one on, an AE registers only if a rule allows it
+    Add(SubscriptionAdd),
+    /// Add the rules of a TOML or JSON file, all or none: each a rule with name, credentials, app_ids, ae_ids
+    Import(SubscriptionImport),
+    /// List the rules
+    List(ConfigArg),
+    /// Remove a rule, or all of them
+    Remove(SubscriptionRemove),
+}
+
+#[derive(Debug, Args)]
+#[group(id = "who", required = true, multiple = true, args = ["credentials", "no_association"])]
+pub(crate) struct SubscriptionAdd {
+    #[command(flatten)]
+    pub(crate) config: ConfigArg,
+    /// A Credential-ID that the rule is for, e.g. 12-light1@home.example.org; * stands for any text
+    #[arg(long = "cred", value_name = "PATTERN", conflicts_with = "no_association")]
+    pub(crate) credentials: Vec<CredentialPattern>,
+    /// The rule is for registrations without a security association, on this equipment
+    #[arg(long)]
+    pub(crate) no_association: bool,
+    /// An App-ID that it allows, e.g. Nlight.example; * stands for any text
+    #[arg(long = "app-id", value_name = "PATTERN", required = true)]
+    pub(crate) app_ids: Vec<AppIdPattern>,
+    /// An AE-ID-Stem that it allows, e.g. Clight1; * stands for any text
+    #[arg(long = "ae-id", value_name = "PATTERN", required = true)]
+    pub(crate) ae_ids: Vec<StemPattern>,
+    /// What to call the rule [default: the AE-ID-Stem, or a number]
+    #[arg(long)]
+    pub(crate) name: Option<ResourceName>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SubscriptionImport {
+    #[command(flatten)]
+    pub(crate) config: ConfigArg,
+    /// The file: JSON if its name ends in .json, TOML otherwise
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[group(id = "what", required = true, multiple = false, args = ["name", "all"])]
+pub(crate) struct SubscriptionRemove {
+    #[command(flatten)]
+    pub(crate) config: ConfigArg,
+    /// The rule; if it was the last one, no AE can register
+    pub(crate) name: Option<ResourceName>,
+    /// All rules and the profile, as if there had never been one
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum InspectCommand {
     /// Who is connected to the running server now
     Associations(InspectAssociations),
@@ -230,7 +289,7 @@ pub(crate) struct InspectAudit {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DeviceCommand {
-    /// Make a security association and register the device's <AE>, or find it registered
+    /// Make a security association and register the device's AE, or find it registered
     Attach(DeviceFile),
     /// Send one request over a security association
     Request(DeviceRequest),
@@ -259,7 +318,7 @@ pub(crate) struct DeviceRequest {
     pub(crate) verb: Verb,
     /// The resource, e.g. home_gateway/light_ae1
     pub(crate) to: String,
-    /// Resource type of a CREATE, e.g. 2 for <AE>
+    /// Resource type of a CREATE, e.g. 2 for AE
     #[arg(long, value_name = "NUMBER")]
     pub(crate) ty: Option<u32>,
     /// Content: JSON text, or @FILE

@@ -3,6 +3,7 @@
 //! ```text
 //! cli ─> serve        registrar of a configuration file: store + cse + net
 //!        credential   writes to the store; a running server follows
+//!        subscription the same for service rules
 //!        device       Entity A from a device file
 //!        inspect      reads the store
 //!        demo         all of these, on loopback
@@ -23,6 +24,7 @@ mod outcome;
 mod reload;
 mod serve;
 mod stored;
+mod subscription;
 mod witness;
 
 use std::process::ExitCode;
@@ -49,6 +51,7 @@ fn run(cli: Cli) -> Done {
         match cli.command {
             Command::Serve(arguments) => serve::run(&arguments.config, cli.json).await,
             Command::Credential(command) => credential::run(command, cli.json).await,
+            Command::Subscription(command) => subscription::run(command, cli.json).await,
             Command::Device(command) => device_command::run(command, cli.json).await,
             Command::Inspect(command) => inspect::run(command, cli.json).await,
             Command::Demo(DemoCommand::SmartHome) => demo::smart_home(cli.json).await,

@@ -1,0 +1,248 @@
+//! `attache subscription`: the service rules that registrations of AEs are held against.
+
+use std::{path::Path, process::ExitCode};
+
+use cse::{ServiceRule, SubscriptionState};
+use identity::{AppIdPattern, Rule, StemPattern};
+use keys::{OsRng, Rng as _, pattern::CredentialPattern};
+use onem2m::id::ResourceName;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use store::Store;
+
+use crate::{
+    cli::{SubscriptionAdd, SubscriptionCommand, SubscriptionImport, SubscriptionRemove},
+    config::Config,
+    outcome::{Done, Failure, say},
+    stored::{self, operator},
+};
+
+pub(crate) async fn run(command: SubscriptionCommand, json: bool) -> Done {
+    match command {
+        SubscriptionCommand::Add(arguments) => add(arguments, json).await,
+        SubscriptionCommand::Import(arguments) => import(&arguments, json).await,
+        SubscriptionCommand::List(arguments) => list(&Config::load(&arguments.config)?, json).await,
+        SubscriptionCommand::Remove(arguments) => remove(arguments, json).await,
+    }
+}
+
+async fn add(arguments: SubscriptionAdd, json: bool) -> Done {
+    let config = Config::load(&arguments.config.config)?;
+    let store = stored::open(&config)?;
+    let rule = Rule {
+        credentials: (!arguments.no_association).then_some(arguments.credentials),
+        app_ids: arguments.app_ids,
+        stems: arguments.ae_ids,
+    };
+    let name = match arguments.name {
+        Some(name) => name,
+        None => free_name(&store, &rule).await?,
+    };
+    provision(&config, &store, vec![ServiceRule { name, rule }], json).await
+}
+
+/// A file of rules.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RuleFile {
+    rule: Vec<RuleText>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RuleText {
+    name: String,
+    /// To be left out, with `association = false`, for registrations without an association.
+    credentials: Option<Vec<String>>,
+    #[serde(default = "yes")]
+    association: bool,
+    app_ids: Vec<String>,
+    ae_ids: Vec<String>,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+impl RuleText {
+    fn read(self) -> Result<ServiceRule, String> {
+        fn all<T: std::str::FromStr<Err: std::fmt::Display>>(texts: &[String]) -> Result<Vec<T>, String> {
+            texts.iter().map(|text| text.parse().map_err(|error: T::Err| error.to_string())).collect()
+        }
+        let credentials = match (&self.credentials, self.association) {
+            (Some(texts), true) => Some(all(texts)?),
+            (None, false) => None,
+            (None, true) => {
+                return Err("credentials are missing; a rule for registrations without an association says \
+                            association = false"
+                    .into());
+            }
+            (Some(_), false) => return Err("credentials do not go with association = false".into()),
+        };
+        let name = self.name.parse().map_err(|error: onem2m::id::IdError| error.to_string())?;
+        Ok(ServiceRule {
+            name,
+            rule: Rule { credentials, app_ids: all(&self.app_ids)?, stems: all(&self.ae_ids)? },
+        })
+    }
+}
+
+async fn import(arguments: &SubscriptionImport, json: bool) -> Done {
+    let config = Config::load(&arguments.config.config)?;
+    let rules = read_file(&arguments.file)?;
+    provision(&config, &stored::open(&config)?, rules, json).await
+}
+
+fn read_file(path: &Path) -> Result<Vec<ServiceRule>, Failure> {
+    let wrong = |text: String| Failure::usage(format_args!("{}: {text}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    let file: RuleFile = if path.extension().is_some_and(|extension| extension == "json") {
+        serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?
+    } else {
+        toml::from_str(&text).map_err(|error| wrong(error.to_string().trim_end().to_owned()))?
+    };
+    file.rule
+        .into_iter()
+        .map(|rule| {
+            let name: String = rule.name.escape_debug().take(64).collect();
+            rule.read().map_err(|error| wrong(format!("rule {name}: {error}")))
+        })
+        .collect()
+}
+
+async fn provision(config: &Config, store: &Store, rules: Vec<ServiceRule>, json: bool) -> Done {
+    let (settings, revision, source) = (config.cse.settings(), revision()?, operator());
+    let before = state(config, store).await?;
+    let added = rules.clone();
+    store
+        .write("subscription.add", move |tx| cse::add_service_rules(tx, &settings, &added, revision, &source))
+        .await?;
+    for rule in &rules {
+        say(json, &json!({ "added": fact(rule) }), format_args!("added {}", line(rule)));
+    }
+    if before == SubscriptionState::NotProvisioned && !rules.is_empty() {
+        eprintln!("from now on an AE registers at {} only if a rule allows it", config.cse.id);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn list(config: &Config, json: bool) -> Done {
+    let store = stored::open(config)?;
+    let rules = store.read(|records| cse::service_rules(records)).await?;
+    for rule in &rules {
+        say(json, &fact(rule), line(rule));
+    }
+    let note = match (state(config, &store).await?, config.cse.settings().service_subscription) {
+        (SubscriptionState::Rules(0), _) => "no rule is left: no AE can register (4126)",
+        (SubscriptionState::Rules(_), _) => "",
+        (SubscriptionState::NotForThisCse, _) => "the profile is not for this CSE: no AE can register (4128)",
+        (SubscriptionState::NotProvisioned, cse::ServiceSubscription::Enforce) => {
+            "no profile is provisioned and service_subscription = \"enforce\": no AE can register (4128)"
+        }
+        (SubscriptionState::NotProvisioned, cse::ServiceSubscription::Auto) => {
+            "no profile is provisioned: the AE-ID bound to a credential decides on registrations"
+        }
+    };
+    if !note.is_empty() {
+        eprintln!("{note}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn remove(arguments: SubscriptionRemove, json: bool) -> Done {
+    let config = Config::load(&arguments.config.config)?;
+    let store = stored::open(&config)?;
+    let (settings, revision, source) = (config.cse.settings(), revision()?, operator());
+    let Some(name) = arguments.name else {
+        let drop = move |tx: &mut store::Tx<'_>| cse::drop_service_subscription(tx, &source);
+        let removed = store.write("subscription.drop", drop).await?;
+        let line = format!("removed {removed} rules and the profile");
+        say(json, &json!({ "removed": removed, "profile": "removed" }), line);
+        return Ok(ExitCode::SUCCESS);
+    };
+    let gone = name.clone();
+    let left = store
+        .write("subscription.remove", move |tx| {
+            cse::remove_service_rule(tx, &settings, &gone, revision, &source)
+        })
+        .await?;
+    say(json, &json!({ "removed": name.as_str(), "left": left }), format_args!("removed {name}"));
+    if left == 0 {
+        eprintln!(
+            "no rule is left: no AE can register at {} (4126); `attache subscription remove --all` removes the \
+             profile too",
+            config.cse.id
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn state(config: &Config, store: &Store) -> Result<SubscriptionState, Failure> {
+    let settings = config.cse.settings();
+    Ok(store.read(move |records| cse::subscription_state(records, &settings)).await?)
+}
+
+/// A number that no revision of the rules had before.
+fn revision() -> Result<u64, Failure> {
+    let mut octets = [0; 8];
+    OsRng.fill(&mut octets).map_err(Failure::internal)?;
+    Ok(u64::from_be_bytes(octets))
+}
+
+/// The stem that the rule names, or a number.
+async fn free_name(store: &Store, rule: &Rule) -> Result<ResourceName, Failure> {
+    let taken = store.read(|records| cse::service_rules(records)).await?;
+    let stem = rule.stems.iter().find_map(StemPattern::only).map(|stem| stem.as_str().to_owned());
+    let numbered = (1..).map(|number| format!("rule-{number}"));
+    let names = stem.into_iter().chain(numbered).filter_map(|name| name.parse::<ResourceName>().ok());
+    let mut free = names.filter(|name| !taken.iter().any(|rule| rule.name == *name));
+    free.next().ok_or_else(|| Failure::internal("no name is free"))
+}
+
+fn texts(rule: &Rule) -> (Option<Vec<&str>>, Vec<&str>, Vec<&str>) {
+    (
+        rule.credentials.as_ref().map(|all| all.iter().map(CredentialPattern::as_str).collect()),
+        rule.app_ids.iter().map(AppIdPattern::as_str).collect(),
+        rule.stems.iter().map(StemPattern::as_str).collect(),
+    )
+}
+
+fn fact(rule: &ServiceRule) -> Value {
+    let (credentials, app_ids, ae_ids) = texts(&rule.rule);
+    json!({ "name": rule.name.as_str(), "credentials": credentials, "app_ids": app_ids, "ae_ids": ae_ids })
+}
+
+fn line(rule: &ServiceRule) -> String {
+    let (credentials, app_ids, ae_ids) = texts(&rule.rule);
+    let credentials = credentials.map_or_else(|| "(no association)".to_owned(), |all| all.join(", "));
+    format!("{}: {credentials}  App-IDs {}  AE-IDs {}", rule.name, app_ids.join(", "), ae_ids.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(text: &str) -> Result<ServiceRule, String> {
+        let mut file: RuleFile = toml::from_str(text).map_err(|error| error.to_string())?;
+        file.rule.remove(0).read()
+    }
+
+    #[test]
+    fn a_rule_says_what_it_means() {
+        let rest = "app_ids = [\"Nx\"]\nae_ids = [\"Cx\"]\n";
+        let of = |credentials: &str| rule(&format!("[[rule]]\nname = \"a\"\n{credentials}\n{rest}"));
+        let with = of("credentials = [\"12-*@x.org\"]").unwrap();
+        assert_eq!(line(&with), "a: 12-*@x.org  App-IDs Nx  AE-IDs Cx");
+        let without = of("association = false").unwrap();
+        assert_eq!(line(&without), "a: (no association)  App-IDs Nx  AE-IDs Cx");
+        for (credentials, expected) in [
+            ("", "credentials are missing"),
+            ("credentials = [\"*\"]\nassociation = false", "do not go with"),
+            ("credentials = [\"\"]", "Credential-ID pattern"),
+            ("credential = [\"*\"]", "unknown field"),
+        ] {
+            let error = of(credentials).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}

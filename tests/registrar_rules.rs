@@ -1,0 +1,245 @@
+//! The registrar's rules over the wire, as an operator provisions them: who registers as what (variants B7 to B10
+//! and X2 of the acceptance scenario), gateways (A2, A4, A5, X9 to X12), and the rules' own commands.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
+
+mod support;
+
+use std::fs;
+
+use device::Attachment;
+use onem2m::{
+    primitive::{Operation, Request, Response},
+    status::ResponseStatusCode as Rsc,
+};
+use serde_json::{Value, json};
+use support::{Device, World};
+
+/// Adds the key of `device`; `whose` is `--ae-id` or `--cse-id` with its value, or nothing.
+fn add_key(world: &World, device: &Device, whose: &[&str]) {
+    fs::write(world.path("key.hex"), &device.key_hex).unwrap();
+    let mut arguments =
+        vec!["credential", "add", "--psk-identity", &device.psk_identity, "--key-file", "key.hex"];
+    arguments.extend(whose);
+    drop(world.run(&arguments).success());
+}
+
+fn allow(world: &World, device: &Device, app_id: &str, ae_id: &str) {
+    let cred = format!("12-{}", device.psk_identity);
+    let arguments = ["subscription", "add", "--cred", &cred, "--app-id", app_id, "--ae-id", ae_id];
+    drop(world.run(&arguments).success());
+}
+
+fn registration(from: Option<&str>, name: &str, app_id: &str) -> Request {
+    let mut request = Request::new(Operation::Create, "home_gateway", "r1");
+    request.fr = from.map(str::to_owned);
+    request.rvi = Some("3".into());
+    request.ty = Some(2);
+    request.pc = Some(json!({ "m2m:ae": { "rn": name, "api": app_id, "rr": false, "srv": ["3"] } }));
+    request
+}
+
+fn of_cse(operation: Operation, to: &str, from: &str) -> Request {
+    let mut request = Request::new(operation, to, "r1");
+    request.fr = Some(from.to_owned());
+    request.rvi = Some("3".into());
+    if operation == Operation::Create {
+        request.ty = Some(16);
+        request.pc = Some(json!({ "m2m:csr": { "cb": "/mn-7/gw", "rr": true, "srv": ["3"] } }));
+    }
+    request
+}
+
+async fn ask(attachment: &mut Attachment, request: &Request) -> Response {
+    attachment.request(request).await.unwrap()
+}
+
+async fn aei(attachment: &mut Attachment, request: &Request) -> String {
+    let answer = ask(attachment, request).await;
+    assert_eq!(answer.rsc, Rsc::Created, "{:?}", answer.debug_info());
+    answer.pc.unwrap()["m2m:ae"]["aei"].as_str().unwrap().to_owned()
+}
+
+/// B7 to B10 and X2: keys that stand for nobody, rules added while the registrar runs.
+#[tokio::test]
+async fn rules_decide_who_registers_as_what() {
+    let mut world = World::prepared("");
+    let text = fs::read_to_string(world.path("attache.toml")).unwrap();
+    let text = text.replace("[cse]\n", "[cse]\nservice_subscription = \"enforce\"\n");
+    fs::write(world.path("attache.toml"), text).unwrap();
+    world.serve();
+    let (light1, light2) = (Device::numbered(1), Device::numbered(2));
+    for light in [&light1, &light2] {
+        add_key(&world, light, &[]);
+    }
+    let (mut one, mut two) = (world.attach(&light1).await, world.attach(&light2).await);
+    let app = "Nlight.example";
+    let before = world.digest();
+    let refused = ask(&mut one, &registration(Some("Clight1"), "light_ae1", app)).await;
+    assert_eq!(refused.rsc, Rsc::ServiceSubscriptionNotEstablished, "B9");
+    assert_eq!(world.digest(), before);
+
+    allow(&world, &light1, app, "Clight1");
+    let before = world.digest();
+    for (from, app_id, expected) in [
+        (Some("Clight2"), app, Rsc::OriginatorNotAuthenticated),
+        (Some("Cnobody"), app, Rsc::OriginatorNotAuthenticated),
+        (Some("Clight1"), "Nother", Rsc::AppRuleValidationFailed),
+        (Some("Clight1"), "Xlight", Rsc::AppRuleValidationFailed),
+        (Some("S"), app, Rsc::AppRuleValidationFailed),
+    ] {
+        let refused = ask(&mut one, &registration(from, "light_ae1", app_id)).await;
+        assert_eq!(refused.rsc, expected, "B8, X2: {from:?} {app_id}");
+    }
+    let refused = ask(&mut two, &registration(Some("Clight1"), "x", app)).await;
+    assert_eq!(refused.rsc, Rsc::AppRuleValidationFailed, "no rule for this key");
+    assert_eq!(world.digest(), before);
+    assert_eq!(aei(&mut one, &registration(Some("Clight1"), "light_ae1", app)).await, "Clight1");
+    let again = ask(&mut one, &registration(Some("Clight1"), "light_ae1", app)).await;
+    assert_eq!(again.rsc, Rsc::OriginatorHasAlreadyRegistered);
+
+    allow(&world, &light2, "*", "Cx*");
+    let before = world.digest();
+    for (request, expected) in [
+        (registration(Some("Clight1"), "x", app), Rsc::AppRuleValidationFailed),
+        (registration(None, "x", "Xlight"), Rsc::BadRequest),
+        (registration(None, "light_ae1", app), Rsc::Conflict),
+    ] {
+        assert_eq!(ask(&mut two, &request).await.rsc, expected, "B10, X2");
+    }
+    assert_eq!(world.digest(), before);
+    let stem = aei(&mut two, &registration(Some("C"), "light_ae2", app)).await;
+    assert!(stem.starts_with("Cx") && stem.len() == 18, "B7: {stem}");
+    two.speak_as(stem.parse().unwrap());
+    assert_eq!(two.retrieve("home_gateway/light_ae2").await.unwrap().rsc, Rsc::Ok);
+    // Refusals are written behind; a registrar that stops writes what is left.
+    drop(world.stop().success());
+    let audit = world.run(&["inspect", "audit"]).success().stdout;
+    for expected in ["subscription.add", "4126 APP_RULE_VALIDATION_FAILED", "4128 SERVICE_SUBSCRIPTION"] {
+        assert!(audit.contains(expected), "{expected} is not in the audit:\n{audit}");
+    }
+}
+
+/// A2, A4, A5, X9, X10, X12 and F-22: a gateway with a key of its own.
+#[tokio::test]
+async fn a_gateway_registers() {
+    let world = World::start();
+    let (gateway, rogue) = (Device::numbered(7), Device::numbered(9));
+    add_key(&world, &gateway, &["--cse-id", "//example.org/mn-7"]);
+    add_key(&world, &rogue, &["--cse-id", "//example.org/mn-999"]);
+    let (mut good, mut bad) = (world.attach(&gateway).await, world.attach(&rogue).await);
+    for victim_is_registered in [false, true] {
+        let before = world.digest();
+        for (operation, to, from) in [
+            (Operation::Create, "home_gateway", "/mn-7"),
+            (Operation::Retrieve, "home_gateway", "/mn-7"),
+            (Operation::Retrieve, "home_gateway", "/mn-7/Clight1"),
+            (Operation::Delete, "csr-mn-7", "/mn-7"),
+            (Operation::Retrieve, "home_gateway", "/mn-cse-123456"),
+            (Operation::Retrieve, "home_gateway", "/mn-cse-123456/Clight1"),
+            (Operation::Retrieve, "home_gateway", "Clight1"),
+        ] {
+            let refused = ask(&mut bad, &of_cse(operation, to, from)).await;
+            assert_eq!(
+                refused.rsc,
+                Rsc::OriginatorNotAuthenticated,
+                "{operation} as {from}, {victim_is_registered}"
+            );
+        }
+        assert_eq!(world.digest(), before);
+        let expected = if victim_is_registered { Rsc::OriginatorHasAlreadyRegistered } else { Rsc::Created };
+        let created =
+            ask(&mut good, &of_cse(Operation::Create, "/mn-cse-123456/home_gateway", "/mn-7")).await;
+        assert_eq!(created.rsc, expected);
+    }
+    let base = ask(&mut good, &of_cse(Operation::Retrieve, "home_gateway", "/mn-7")).await;
+    assert_eq!((base.rsc, &base.pc.unwrap()["m2m:cb"]["srt"]), (Rsc::Ok, &json!([2, 16])));
+    let mut as_ae = registration(Some("/mn-7"), "x", "N1");
+    as_ae.rqi = "r2".into();
+    assert_eq!(ask(&mut good, &as_ae).await.rsc, Rsc::OperationNotAllowed);
+    let gone = ask(&mut good, &of_cse(Operation::Delete, "csr-mn-7", "/mn-7")).await;
+    assert_eq!(gone.rsc, Rsc::Deleted);
+}
+
+/// `subscription add`, `import`, `list` and `remove`: what is wrong is named, with exit code 2, and changes nothing.
+#[test]
+fn rules_are_provisioned_from_the_command_line() {
+    let world = World::prepared("");
+    let listed = || -> Vec<Value> {
+        let out = world.run(&["--json", "subscription", "list"]).success().stdout;
+        out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let empty = world.run(&["subscription", "list"]).success();
+    assert!(empty.stderr.contains("no profile is provisioned"), "{}", empty.stderr);
+    let first = world
+        .run(&["subscription", "add", "--no-association", "--app-id", "Ngw.*", "--ae-id", "Cgw"])
+        .success();
+    assert!(first.stderr.contains("only if a rule allows it"), "{}", first.stderr);
+    assert_eq!(
+        listed(),
+        [json!({ "name": "Cgw", "credentials": null, "app_ids": ["Ngw.*"], "ae_ids": ["Cgw"] })]
+    );
+    fs::write(
+        world.path("rules.toml"),
+        "[[rule]]\nname = \"phones\"\ncredentials = [\"11-phone1@maf.example.org\", \"12-*@maf.example.org\"]\n\
+         app_ids = [\"Nphone.example\"]\nae_ids = [\"Cphone1\"]\n",
+    )
+    .unwrap();
+    fs::write(
+        world.path("rules.json"),
+        r#"{ "rule": [{ "name": "any", "credentials": ["*"], "app_ids": ["*"], "ae_ids": ["C*"] }] }"#,
+    )
+    .unwrap();
+    for file in ["rules.toml", "rules.json"] {
+        drop(world.run(&["subscription", "import", file]).success());
+    }
+    assert_eq!(listed().len(), 3);
+
+    let before = world.digest();
+    fs::write(
+        world.path("bad.toml"),
+        "[[rule]]\nname = \"good\"\ncredentials = [\"*\"]\napp_ids = [\"*\"]\nae_ids = [\"C*\"]\n\
+         [[rule]]\nname = \"thief\"\ncredentials = [\"12-x@x.org\"]\napp_ids = [\"*\"]\nae_ids = [\"Cphone1\"]\n",
+    )
+    .unwrap();
+    fs::write(world.path("worse.toml"), "[[rule]]\nname = \"a\"\napp_ids = [\"light\"]\nae_ids = [\"C*\"]\n")
+        .unwrap();
+    let some = ["--app-id", "N1", "--ae-id", "C1"];
+    for (arguments, expected) in [
+        (
+            [["subscription", "import", "bad.toml"].as_slice()].concat(),
+            "rule thief: rule phones gives Cphone1",
+        ),
+        ([["subscription", "import", "worse.toml"].as_slice()].concat(), "rule a: credentials are missing"),
+        ([["subscription", "import", "none.toml"].as_slice()].concat(), "none.toml"),
+        ([["subscription", "remove", "nothing"].as_slice()].concat(), "there is no rule called nothing"),
+        ([["subscription", "add"].as_slice(), &some].concat(), "--cred"),
+        (
+            [["subscription", "add", "--cred", "*", "--no-association"].as_slice(), &some].concat(),
+            "--no-association",
+        ),
+        (
+            [["subscription", "add", "--cred", "*", "--name", "any"].as_slice(), &some].concat(),
+            "a rule of this name",
+        ),
+        (
+            vec!["subscription", "add", "--cred", "*", "--app-id", "light", "--ae-id", "C1"],
+            "must begin with *, R or N (TS-0004",
+        ),
+        (
+            vec!["subscription", "add", "--cred", "*", "--app-id", "N1", "--ae-id", "/mn/C1"],
+            "without the CSE",
+        ),
+        (vec!["subscription", "remove"], "--all"),
+    ] {
+        let refused = world.run(&arguments);
+        assert_eq!(refused.code(), 2, "{arguments:?}: {}", refused.stderr);
+        assert!(refused.stderr.contains(expected), "{arguments:?}: {}", refused.stderr);
+    }
+    assert_eq!(world.digest(), before);
+    drop(world.run(&["subscription", "remove", "phones"]).success());
+    assert_eq!(listed().len(), 2);
+    drop(world.run(&["subscription", "remove", "--all"]).success());
+    assert!(listed().is_empty());
+    let empty = world.run(&["subscription", "list"]).success();
+    assert!(empty.stderr.contains("no profile is provisioned"), "{}", empty.stderr);
+}
