@@ -316,6 +316,22 @@ async fn a_registration_expires() {
     assert_eq!(world.registrar.expire(100).await.unwrap(), 0);
 }
 
+/// However many have expired before: what is in the way of a new registration goes first.
+#[tokio::test]
+async fn what_has_expired_is_in_nobodys_way() {
+    let world = World::new().await;
+    for number in 1..=20 {
+        let device = world.device(number, Some(&format!("Clight{number}"))).await;
+        let content = with(ae(), "rn", json!(format!("light{number}")));
+        let content = with(content, "et", json!(format!("20260101T13{number:02}00")));
+        assert_eq!(world.ask(&device, create(None, content)).await.rsc, Rsc::Created);
+    }
+    world.clock.advance(Duration::from_secs(7200));
+    let new = world.device(21, Some("Cnew")).await;
+    let content = with(ae(), "rn", json!("light20"));
+    assert_eq!(world.ask(&new, create(None, content)).await.rsc, Rsc::Created, "the last to expire");
+}
+
 /// What is not served is told apart: malformed, forbidden, unknown, not implemented.
 #[tokio::test]
 async fn what_is_not_served() {
