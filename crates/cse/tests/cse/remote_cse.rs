@@ -412,8 +412,7 @@ async fn what_lies_below_goes_with_it() {
     }
 }
 
-/// A CSE that leaves while its association lives may come back over it; another association of the same
-/// credential is the same CSE.
+/// Each change of a registration is one line, in its transaction.
 #[tokio::test]
 async fn the_audit_says_who_registered() {
     use store::Audit as _;
