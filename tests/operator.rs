@@ -7,11 +7,13 @@ mod support;
 use std::{
     fs,
     io::{Read as _, Write as _},
+    net::TcpStream,
     os::unix::{fs::PermissionsExt as _, net::UnixStream, process::CommandExt as _},
     process::Command,
 };
 
 use device::Attachment;
+use onem2m::primitive::Operation;
 use serde_json::Value;
 use support::{Device, World};
 use testkit::{Process, wait_until};
@@ -410,4 +412,78 @@ async fn replaced_equipment_takes_over_the_registration() {
         2,
         &["other-cse/Clight1", "cannot register"],
     );
+}
+
+/// One HTTP exchange, read to its end.
+fn http(address: &str, request: &str) -> String {
+    let mut tcp = TcpStream::connect(address).unwrap();
+    tcp.write_all(format!("{request}\r\nHost: x\r\n\r\n").as_bytes()).unwrap();
+    let mut answer = String::new();
+    tcp.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+/// What happens is counted by kind, and says nothing of whom it happened to.
+#[tokio::test]
+async fn metrics_count_what_happens_and_name_nobody() {
+    let mut world = World::prepared("[metrics]\naddress = \"127.0.0.1:0\"\n");
+    world.serve();
+    let address = world.server().wait_for_line("the address of the metrics", |line| {
+        Some(serde_json::from_str::<Value>(line).ok()?["metrics"].as_str()?.to_owned())
+    });
+    let (device, stranger) = (Device::numbered(1), Device::numbered(2));
+    world.import(std::slice::from_ref(&device));
+    let mut attached = world.attach(&device).await;
+    attached.register(&device.description()).await.unwrap();
+    let other = attached.new_request(Operation::Retrieve, "home_gateway/nothing");
+    assert_eq!(attached.request(&other).await.unwrap().rsc.code(), 4004);
+    assert!(Attachment::open(&world.registrar(), &stranger.identity(), stranger.key()).await.is_err());
+    assert!(Attachment::open(&world.registrar(), &device.identity(), stranger.key()).await.is_err());
+
+    // Whoever was refused knows it a moment before it is counted.
+    let answer = wait_until("the last refusal to be counted", || {
+        let answer = http(&address, "GET /metrics HTTP/1.1");
+        answer.contains("reason=\"wrong_key\"").then_some(answer)
+    });
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert!(answer.contains("content-type: application/openmetrics-text"), "{answer}");
+    for line in [
+        "attache_handshakes_total{framework=\"provisioned_key\",outcome=\"established\",reason=\"\"} 1",
+        "attache_handshakes_total{framework=\"provisioned_key\",outcome=\"refused\",reason=\"unknown\"} 1",
+        "attache_handshakes_total{framework=\"provisioned_key\",outcome=\"refused\",reason=\"wrong_key\"} 1",
+        "attache_handshake_seconds_count{outcome=\"refused\"} 2",
+        "attache_key_lookups_total{outcome=\"found\"} 2",
+        "attache_key_lookups_total{outcome=\"unknown\"} 1",
+        "attache_key_lookup_seconds_count 3",
+        "attache_requests_total{operation=\"CREATE\",class=\"2xxx\"} 1",
+        "attache_requests_total{operation=\"RETRIEVE\",class=\"4xxx\"} 1",
+        "attache_request_seconds_count{operation=\"RETRIEVE\"} 1",
+        "attache_associations 1",
+        "attache_registered_aes 1",
+        "attache_registered_cses 0",
+        "attache_audit_lines_lost_total 0",
+        "attache_store_waiting{queue=\"write\"} 0",
+        "attache_store_failed_commits_total 0",
+    ] {
+        assert!(answer.lines().any(|found| found == line), "{line} is not in\n{answer}");
+    }
+    for name in ["attache_store_commits_total ", "attache_store_group_transactions_bucket{le=\"1.0\"} "] {
+        let line = answer.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+        assert!(line.split(' ').nth(1).is_some_and(|value| value != "0"), "{name} is not in\n{answer}");
+    }
+    assert!(answer.ends_with("# EOF\n"), "{answer}");
+    for name in ["light", "home.example", "127.0.0", "//"] {
+        assert!(!answer.contains(name), "{name} is in\n{answer}");
+    }
+    assert!(http(&address, "GET / HTTP/1.1").starts_with("HTTP/1.1 404"));
+    assert!(http(&address, "POST /metrics HTTP/1.1").starts_with("HTTP/1.1 405"));
+    attached.close().await;
+    let gone = || http(&address, "GET /metrics HTTP/1.1").contains("attache_associations 0\n").then_some(());
+    wait_until("the association to be gone", gone);
+    let taken = World::prepared(&format!("[metrics]\naddress = \"{address}\"\n"));
+    let finished = taken.run(&["serve"]);
+    assert_eq!(finished.code(), 2);
+    for word in ["[metrics]", &address, "in use"] {
+        assert!(finished.stderr.contains(word), "{}", finished.stderr);
+    }
 }

@@ -20,6 +20,7 @@ mod device_file;
 mod import;
 mod inspect;
 mod log;
+mod metrics;
 mod outcome;
 mod reload;
 mod serve;

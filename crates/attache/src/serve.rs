@@ -21,6 +21,7 @@ use crate::{
     config::Config,
     control::{Control, View},
     descriptors, log,
+    metrics::{Endpoint, MeasuredHandler, MeasuredKeys, Metrics, Sources},
     outcome::{Done, Failure, causes, say},
     reload::Reload,
     stored,
@@ -51,6 +52,10 @@ pub(crate) async fn run(path: &Path, json: bool) -> Done {
         let line = format_args!("{} listens on {endpoint} (no security association, HTTP)", config.cse.id);
         say(json, &json!({ "plain": endpoint }), line);
     }
+    if let Some(address) = running.metrics {
+        let fact = json!({ "metrics": address.to_string() });
+        say(json, &fact, format_args!("the metrics are at http://{address}/metrics"));
+    }
     let reload = Reload::new(path, config, dials);
     while signals.next().await == Signal::Reload {
         reload.now();
@@ -65,6 +70,8 @@ pub(crate) struct Running {
     addresses: Vec<SocketAddr>,
     /// Endpoints outside of any association.
     plain: Vec<String>,
+    /// Where the metrics are read.
+    metrics: Option<SocketAddr>,
     shutdown: CancellationToken,
     listeners: Vec<JoinHandle<()>>,
     scribe: JoinHandle<()>,
@@ -75,11 +82,13 @@ pub(crate) struct Running {
 /// Puts the parts together, bottom to top, and starts them.
 pub(crate) async fn start(config: &Config) -> Result<Running, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let store = stored::open(config)?;
+    let metrics = Metrics::new();
+    let observed = store::Options { on_commit: Some(metrics.commit_hook()), ..store::Options::default() };
+    let store = stored::open_with(config, observed)?;
     let live = Live::new();
     // Before the first key is read, so that no change of a credential goes unheard.
     let changes = store.subscribe()?;
-    let (journal, scribe) = Journal::new(Arc::clone(&clock), config.audit.lines);
+    let (journal, scribe) = Journal::new(Arc::clone(&clock), config.audit.lines, metrics.clone());
 
     let registrar = cse::Registrar::new(
         config.cse.settings(),
@@ -89,7 +98,9 @@ pub(crate) async fn start(config: &Config) -> Result<Running, Failure> {
         Arc::clone(&journal) as Arc<dyn cse::Witness>,
     );
     let registrar = Arc::new(Served(registrar));
-    let keys = Arc::new(StoredKeys { store: store.clone(), clock: Arc::clone(&clock) });
+    let handler = Arc::new(MeasuredHandler { handler: Arc::clone(&registrar), metrics: metrics.clone() });
+    let keys = StoredKeys { store: store.clone(), clock: Arc::clone(&clock) };
+    let keys = Arc::new(MeasuredKeys { keys, metrics: metrics.clone() });
 
     let mut bound = Vec::new();
     for section in &config.listener {
@@ -102,7 +113,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running, Failure> {
             clock: Arc::clone(&clock),
         };
         let listener =
-            Listener::bind(settings, Arc::clone(&keys), Arc::clone(&registrar), Arc::clone(&journal))
+            Listener::bind(settings, Arc::clone(&keys), Arc::clone(&handler), Arc::clone(&journal))
                 .map_err(|error| Failure::usage(causes(&error)))?;
         bound.push(listener);
     }
@@ -110,11 +121,16 @@ pub(crate) async fn start(config: &Config) -> Result<Running, Failure> {
     for section in &config.plain {
         let (limits, rng) = (config.limits.limits(), Arc::new(OsRng));
         let endpoint = section.endpoint(config.folder());
-        let listener = PlainListener::bind(&endpoint, limits, Arc::clone(&registrar), rng)
+        let listener = PlainListener::bind(&endpoint, limits, Arc::clone(&handler), rng)
             .map_err(|error| Failure::usage(causes(&error)))?;
         tracing::warn!(?endpoint, "requests are served outside of any security association");
         plain.push(listener);
     }
+    let sources = Sources { store: store.clone(), live: live.clone() };
+    let figures = match config.metrics.address {
+        Some(address) => Some(Endpoint::bind(address, &metrics, sources).await?),
+        None => None,
+    };
     let addresses: Vec<SocketAddr> = bound.iter().map(Listener::local_addr).collect();
     registrar.0.publish(points_of_access(config, &addresses)).await?;
 
@@ -128,12 +144,14 @@ pub(crate) async fn start(config: &Config) -> Result<Running, Failure> {
         tokio::spawn(follow(changes, store.clone(), live)),
         tokio::spawn(sweep(Arc::clone(&registrar), shutdown.clone())),
     ];
+    let scraped = figures.as_ref().map(Endpoint::address).transpose()?;
+    others.extend(figures.map(|figures| tokio::spawn(figures.serve())));
     if let Some(control) = control(config)? {
         let view = View { live: shown, status: status(config, &addresses, clock.now()) };
         others.push(tokio::spawn(control.serve(view)));
     }
     let scribe = tokio::spawn(scribe.write(store.clone()));
-    Ok(Running { addresses, plain: open, shutdown, listeners, scribe, others, store })
+    Ok(Running { addresses, plain: open, metrics: scraped, shutdown, listeners, scribe, others, store })
 }
 
 /// The control socket. Several servers may have one store, of which the first answers at the default place.

@@ -71,6 +71,12 @@ pub trait Resources {
         limit: u32,
     ) -> Result<Vec<Resource>, StoreError>;
 
+    /// How many resources of one type there are. Reads a range of an index: for figures, not for requests.
+    ///
+    /// # Errors
+    /// [`StoreError::Fault`].
+    fn count_of_type(&self, ty: u32) -> Result<u64, StoreError>;
+
     /// The resources registered over associations of this credential, at most [`MAX_LISTED`].
     ///
     /// # Errors
@@ -130,6 +136,12 @@ impl Resources for Reader<'_> {
     ) -> Result<Vec<Resource>, StoreError> {
         let range = (ty, after.unwrap_or_default(), limit.min(MAX_LISTED));
         self.listed("WHERE ty = ?1 AND ri > ?2 ORDER BY ri LIMIT ?3", range)
+    }
+
+    fn count_of_type(&self, ty: u32) -> Result<u64, StoreError> {
+        let sql = "SELECT count(*) FROM registrations WHERE ty = ?1";
+        let count: i64 = self.connection.prepare_cached(sql)?.query_row([ty], |row| row.get(0))?;
+        Ok(count.unsigned_abs())
     }
 
     fn resources_of_credential(&self, id: &CredentialId) -> Result<Vec<Resource>, StoreError> {

@@ -9,6 +9,7 @@ mod cse;
 mod limits;
 mod listener;
 mod log;
+mod metrics;
 mod plain;
 mod store;
 
@@ -29,6 +30,7 @@ pub(crate) use self::{
     limits::LimitsSection,
     listener::ListenerSection,
     log::{LogFormat, LogSection},
+    metrics::MetricsSection,
     plain::PlainSection,
     store::StoreSection,
 };
@@ -49,6 +51,8 @@ pub(crate) struct Config {
     pub(crate) audit: AuditSection,
     #[serde(default)]
     pub(crate) control: ControlSection,
+    #[serde(default)]
+    pub(crate) metrics: MetricsSection,
     #[serde(default)]
     pub(crate) log: LogSection,
     /// The folder that relative paths start from.

@@ -218,7 +218,9 @@ impl Tally {
 
 impl Source {
     fn of(text: &str) -> Self {
-        let Ok(address) = text.parse::<SocketAddr>() else { return Self::Local(text.to_owned()) };
+        // What follows the address says how it came.
+        let first = text.split(' ').next().unwrap_or_default();
+        let Ok(address) = first.parse::<SocketAddr>() else { return Self::Local(text.to_owned()) };
         match address.ip().to_canonical() {
             IpAddr::V6(address) if !address.is_loopback() => {
                 Self::Network(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)))

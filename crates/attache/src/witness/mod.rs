@@ -25,6 +25,7 @@ use tokio::{
     time::{MissedTickBehavior, interval, timeout},
 };
 
+use crate::metrics::Metrics;
 use coalesce::{Coalescer, KINDS, Refusal};
 
 /// Audit lines that wait to be written; more are counted and not kept.
@@ -57,6 +58,7 @@ struct Shared {
     refusals: Mutex<Coalescer>,
     lost: AtomicU64,
     clock: Arc<dyn Clock>,
+    metrics: Metrics,
     /// The scribe is to write now: many lines wait, or no more will come.
     hurry: Notify,
 }
@@ -67,16 +69,18 @@ impl Shared {
     }
 
     fn lose(&self, lines: u64) {
+        self.metrics.audit_lost(lines);
         self.lost.fetch_add(lines, Ordering::Relaxed);
     }
 }
 
 impl Journal {
     /// A journal whose scribe keeps the newest `kept` lines of the audit.
-    pub(crate) fn new(clock: Arc<dyn Clock>, kept: u64) -> (Arc<Self>, Scribe) {
+    pub(crate) fn new(clock: Arc<dyn Clock>, kept: u64, metrics: Metrics) -> (Arc<Self>, Scribe) {
         let (sender, lines) = mpsc::channel(WAITING);
         let refusals = Mutex::new(Coalescer::new(KINDS));
-        let shared = Arc::new(Shared { refusals, lost: AtomicU64::new(0), clock, hurry: Notify::new() });
+        let hurry = Notify::new();
+        let shared = Arc::new(Shared { refusals, lost: AtomicU64::new(0), clock, metrics, hurry });
         (Arc::new(Self { lines: sender, shared: Arc::clone(&shared) }), Scribe { lines, shared, kept })
     }
 
@@ -131,6 +135,7 @@ impl cse::Witness for Journal {
 
 impl Observer for Journal {
     fn handshake(&self, event: &HandshakeEvent) {
+        self.shared.metrics.handshake(event);
         let credential_id = event.credential_id.as_ref().map(ToString::to_string);
         match event.outcome {
             HandshakeOutcome::Established { association, suite } => {
@@ -161,6 +166,7 @@ impl Observer for Journal {
     }
 
     fn ended(&self, event: &EndEvent) {
+        self.shared.metrics.ended(event.reason);
         tracing::debug!(
             association = event.association,
             credential = %event.credential_id,
@@ -225,7 +231,8 @@ impl Scribe {
         if let Err(error) = written.await {
             tracing::error!(%error, "audit lines were not written");
             // The line about earlier losses is not itself one; what it told of is told again.
-            self.shared.lose(lost + count - u64::from(lost > 0));
+            self.shared.lost.fetch_add(lost, Ordering::Relaxed);
+            self.shared.lose(count - u64::from(lost > 0));
         }
     }
 
