@@ -10,7 +10,7 @@ use onem2m::id::{AeId, CseId, ResourceName};
 
 /// Security for oneM2M deployments: registrar, credentials, devices.
 #[derive(Debug, Parser)]
-#[command(name = "attache", version, about, max_term_width = 100, arg_required_else_help = true)]
+#[command(name = "attache", version, max_term_width = 100, arg_required_else_help = true)]
 pub(crate) struct Cli {
     /// Print facts as JSON, one object a line
     #[arg(long, global = true)]
