@@ -7,9 +7,10 @@ mod support;
 use std::{
     fs,
     io::{Read as _, Write as _},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     os::unix::{fs::PermissionsExt as _, net::UnixStream, process::CommandExt as _},
     process::Command,
+    thread,
 };
 
 use device::Attachment;
@@ -486,4 +487,124 @@ async fn metrics_count_what_happens_and_name_nobody() {
     for word in ["[metrics]", &address, "in use"] {
         assert!(finished.stderr.contains(word), "{}", finished.stderr);
     }
+}
+
+/// What doctor finds with this configuration: its exit code, and the state and words of each check.
+fn doctor(world: &World, configuration: &str) -> (i32, Vec<[String; 3]>) {
+    fs::write(world.path("doctor.toml"), configuration).unwrap();
+    let finished = world.run(&["--json", "doctor", "--config", "doctor.toml"]);
+    let text = |fact: &Value, name: &str| fact[name].as_str().unwrap_or_default().to_owned();
+    let findings = finished.stdout.lines().map(|line| {
+        let fact: Value = serde_json::from_str(line).unwrap();
+        [
+            text(&fact, "check"),
+            text(&fact, "state"),
+            format!("{} -> {}", text(&fact, "found"), text(&fact, "mend")),
+        ]
+    });
+    (finished.code(), findings.collect())
+}
+
+/// Doctor must find `check` in `state` and say each of `words`.
+fn finds(found: &(i32, Vec<[String; 3]>), check: &str, state: &str, words: &[&str]) {
+    let (code, findings) = found;
+    let of_check = |finding: &&[String; 3]| finding[0] == check && finding[1] == state;
+    let all = |finding: &[String; 3]| words.iter().all(|word| finding[2].contains(word));
+    assert!(findings.iter().filter(of_check).any(all), "{check} {state} {words:?} is not in {findings:#?}");
+    let broken = findings.iter().any(|finding| finding[1] == "broken");
+    assert_eq!(*code, if broken { 2 } else { 0 }, "{findings:#?}");
+}
+
+#[test]
+fn doctor_finds_nothing_wrong_with_a_deployment_that_works() {
+    let mut world = World::start();
+    world.import(&[Device::numbered(1)]);
+    let text = fs::read_to_string(world.path("attache.toml")).unwrap();
+    let text = text.replace("127.0.0.1:0", &world.address.to_string());
+    let found = doctor(&world, &text);
+    for (check, words) in [
+        ("configuration", "doctor.toml"),
+        ("store", "key-encryption key fits"),
+        ("disk", "MiB free"),
+        ("open files", "needed"),
+        ("clock", "not behind"),
+        ("credentials", "1 usable, 0 revoked"),
+        ("service rules", "bound to a credential"),
+        ("server", "runs since"),
+        ("listener", "refuses a key that nobody has"),
+    ] {
+        finds(&found, check, "fine", &[words]);
+    }
+    assert_eq!(found.1.len(), 9, "{found:#?}");
+    said(&world, &["refused", "doctor@attache.invalid"]);
+    drop(world.stop());
+    let found = doctor(&world, &text);
+    finds(&found, "server", "skipped", &["no server answers"]);
+    finds(&found, "listener", "fine", &["free; no server is running"]);
+    assert_eq!(found.0, 0);
+}
+
+#[test]
+fn doctor_says_what_is_wrong_and_how_to_mend_it() {
+    let world = World::start();
+    let text = fs::read_to_string(world.path("attache.toml")).unwrap();
+    let check = |from: &str, to: &str, check: &str, state: &str, words: &[&str]| {
+        assert!(text.contains(from), "{from}");
+        finds(&doctor(&world, &text.replace(from, to)), check, state, words);
+    };
+    check("base_name", "basename", "configuration", "broken", &["line 6", "basename"]);
+    check("attache.db", "none.db", "store", "warning", &["none.db", "attache serve"]);
+    check("attache.db", "nowhere/attache.db", "disk", "broken", &["nowhere", "make the directory"]);
+    check("attache.db", "attache.toml", "store", "broken", &["attache.toml", "not a database", "[store]"]);
+    check(
+        "[[listener]]",
+        "[limits]\nassociations = 4000000000\n[[listener]]",
+        "open files",
+        "broken",
+        &["LimitNOFILE"],
+    );
+    let enforce = "[cse]\nservice_subscription = \"enforce\"";
+    check("[cse]", enforce, "service rules", "broken", &["no AE can register", "subscription add"]);
+    check("mn-cse-123456", "mn-other", "server", "broken", &["mn-cse-123456", "restart"]);
+    check(
+        "[cse]",
+        "[metrics]\naddress = \"0.0.0.0:9464\"\n[cse]",
+        "metrics",
+        "warning",
+        &["9464", "loopback"],
+    );
+    check(
+        "[cse]",
+        "[[plain]]\nclear = \"127.0.0.1:1\"\n[cse]",
+        "plain endpoint",
+        "warning",
+        &["in the clear"],
+    );
+    check("127.0.0.1:0", "127.0.0.1:1", "listener", "broken", &["127.0.0.1:1", "refused"]);
+
+    // Somebody else at the address.
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = other.local_addr().unwrap().to_string();
+    thread::spawn(move || {
+        for tcp in other.incoming() {
+            tcp.unwrap().write_all(b"220 mail.example.org\r\n").unwrap();
+        }
+    });
+    check("127.0.0.1:0", &address, "listener", "broken", &[&address, "not speak TLS", "something else"]);
+
+    let kek = world.path("attache.db.kek");
+    fs::set_permissions(&kek, fs::Permissions::from_mode(0o644)).unwrap();
+    check("[cse]", "[cse]", "store", "broken", &["attache.db.kek", "0644", "chmod 600"]);
+    fs::set_permissions(&kek, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::rename(&kek, world.path("away")).unwrap();
+    check("[cse]", "[cse]", "store", "broken", &["attache.db.kek", "does not exist", "backup"]);
+    fs::rename(world.path("away"), &kek).unwrap();
+
+    let now = "short1@x.org,1a2b3c4d5e6f7a8b,,ae\nold1@x.org,202122232425262728292a2b2c2d2e2f,,ae,20200101T000000\n";
+    fs::write(world.path("odd.csv"), now).unwrap();
+    drop(world.run(&["credential", "import", "--allow-short-key", "odd.csv"]).success());
+    check("[cse]", "[cse]", "credentials", "warning", &["1 expired: old1@x.org", "revoke"]);
+    check("[cse]", "[cse]", "credentials", "warning", &["under 16 octets: short1@x.org", "rotate"]);
+    let text = world.run(&["doctor"]).success().stdout;
+    assert!(text.lines().any(|line| line.contains("-> `attache credential rotate`")), "{text}");
 }

@@ -35,6 +35,8 @@ pub(crate) enum Command {
     /// Look into the store
     #[command(subcommand)]
     Inspect(InspectCommand),
+    /// Say what is wrong with a deployment and how to mend it; exit code 2 if something must be
+    Doctor(ConfigArg),
     /// Run a whole story on loopback, over real sockets
     #[command(subcommand)]
     Demo(DemoCommand),

@@ -17,8 +17,7 @@ pub(crate) fn raise_limit(config: &Config) {
             tracing::warn!(%error, "the limit on open files stays as it was");
         }
     }
-    let each = config.limits.associations.get().saturating_add(config.limits.half_open.get());
-    let needed = OTHERS.saturating_add(config.listener.len().saturating_mul(each) as u64);
+    let needed = needed(config);
     if let Some(open_files) = getrlimit(Resource::Nofile).current.filter(|most| *most < needed) {
         tracing::warn!(
             open_files,
@@ -26,4 +25,10 @@ pub(crate) fn raise_limit(config: &Config) {
             "the limit on open files will be met before `limits.associations` and `limits.half_open` are"
         );
     }
+}
+
+/// Files that are open when every limit of the configuration is met.
+pub(crate) fn needed(config: &Config) -> u64 {
+    let each = config.limits.associations.get().saturating_add(config.limits.half_open.get());
+    OTHERS.saturating_add(config.listener.len().saturating_mul(each) as u64)
 }

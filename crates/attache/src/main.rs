@@ -6,6 +6,7 @@
 //!        subscription the same for service rules
 //!        device       Entity A from a device file
 //!        inspect      reads the store
+//!        doctor       looks at all of these
 //!        demo         all of these, on loopback
 //! ```
 
@@ -17,6 +18,7 @@ mod demo;
 mod descriptors;
 mod device_command;
 mod device_file;
+mod doctor;
 mod import;
 mod inspect;
 mod log;
@@ -54,6 +56,7 @@ fn run(cli: Cli) -> Done {
             Command::Credential(command) => credential::run(command, cli.json).await,
             Command::Subscription(command) => subscription::run(command, cli.json).await,
             Command::Device(command) => device_command::run(command, cli.json).await,
+            Command::Doctor(arguments) => doctor::run(arguments, cli.json).await,
             Command::Inspect(command) => inspect::run(command, cli.json).await,
             Command::Demo(DemoCommand::SmartHome) => demo::smart_home(cli.json).await,
         }

@@ -28,14 +28,22 @@ pub(crate) fn open_existing(config: &Config) -> Result<Store, Failure> {
     open(config)
 }
 
+/// Opens the store, and says in the store's own words why it does not.
+pub(crate) fn open_raw(config: &Config) -> Result<Store, StoreError> {
+    opened(config, Options::default())
+}
+
 /// Opens the store for a run that is not a server's.
 pub(crate) fn open_with(config: &Config, options: Options) -> Result<Store, Failure> {
+    Ok(opened(config, options)?)
+}
+
+fn opened(config: &Config, options: Options) -> Result<Store, StoreError> {
     let kek = match &config.store.kek_env {
         Some(name) => KekSource::Env(name.clone()),
         None => KekSource::File(config.kek_path()),
     };
-    let store = Store::open(&config.store_path(), &kek, Arc::new(SystemClock), Arc::new(OsRng), options)?;
-    Ok(store)
+    Store::open(&config.store_path(), &kek, Arc::new(SystemClock), Arc::new(OsRng), options)
 }
 
 impl From<StoreError> for Failure {
