@@ -8,7 +8,11 @@ use std::{
     fs,
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
-    os::unix::{fs::PermissionsExt as _, net::UnixStream, process::CommandExt as _},
+    os::unix::{
+        fs::{PermissionsExt as _, chown},
+        net::UnixStream,
+        process::CommandExt as _,
+    },
     process::Command,
     thread,
 };
@@ -17,7 +21,7 @@ use device::Attachment;
 use onem2m::primitive::Operation;
 use serde_json::Value;
 use support::{Device, World};
-use testkit::{Process, wait_until};
+use testkit::{Finished, Process, wait_until};
 
 /// Waits until the server's log has a line with all of `words`.
 fn said(world: &World, words: &[&str]) -> String {
@@ -69,6 +73,8 @@ fn a_configuration_is_reloaded_or_left_alone() {
 }
 
 const KEY: &str = "000102030405060708090a0b0c0d0e0f";
+/// An account that owns nothing.
+const NOBODY: u32 = 65534;
 const OTHER_KEY: &str = "101112131415161718191a1b1c1d1e1f";
 
 fn json(text: &str) -> Value {
@@ -304,7 +310,7 @@ fn the_control_socket_is_the_operators_alone() {
     // An account that may do whatever the mode of files allows it.
     let nobody = || {
         let mut command = Command::new("cat");
-        command.uid(65534).gid(65534).args(["attache.toml"]).current_dir(world.folder.path());
+        command.uid(NOBODY).gid(NOBODY).args(["attache.toml"]).current_dir(world.folder.path());
         command
     };
     fs::set_permissions(world.folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -313,7 +319,7 @@ fn the_control_socket_is_the_operators_alone() {
         let binary = world.path("attache");
         fs::copy(env!("CARGO_BIN_EXE_attache"), &binary).unwrap();
         let mut command = Command::new(binary);
-        command.uid(65534).gid(65534).args(["inspect", "associations"]).current_dir(world.folder.path());
+        command.uid(NOBODY).gid(NOBODY).args(["inspect", "associations"]).current_dir(world.folder.path());
         Process::run(command)
     };
     let refused = inspect();
@@ -607,4 +613,122 @@ fn doctor_says_what_is_wrong_and_how_to_mend_it() {
     check("[cse]", "[cse]", "credentials", "warning", &["under 16 octets: short1@x.org", "rotate"]);
     let text = world.run(&["doctor"]).success().stdout;
     assert!(text.lines().any(|line| line.contains("-> `attache credential rotate`")), "{text}");
+}
+
+/// Runs the program under an account that owns nothing, where the tests run as root, who may do anything.
+fn as_nobody(world: &World, arguments: &[&str]) -> Finished {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_attache"));
+    if rustix::process::geteuid().is_root() {
+        let binary = world.path("attache");
+        fs::copy(env!("CARGO_BIN_EXE_attache"), &binary).unwrap();
+        chown(world.path("attache.db.kek"), Some(NOBODY), Some(NOBODY)).unwrap();
+        command = Command::new(binary);
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    command.args(arguments).current_dir(world.folder.path());
+    Process::run(command)
+}
+
+#[test]
+fn a_store_that_cannot_be_written_is_named_and_left_alone() {
+    let world = World::prepared("");
+    world.import(&[Device::numbered(1)]);
+    let modes = |folder, store| {
+        fs::set_permissions(world.path("attache.db"), fs::Permissions::from_mode(store)).unwrap();
+        fs::set_permissions(world.folder.path(), fs::Permissions::from_mode(folder)).unwrap();
+    };
+    let before = fs::read(world.path("attache.db")).unwrap();
+    for (folder, store, words) in [
+        (0o777, 0o444, ["attache.db", "the file is read-only"]),
+        (0o555, 0o666, ["attache.db", "directory is not writable"]),
+    ] {
+        modes(folder, store);
+        for command in [&["serve"][..], &["credential", "list"], &["credential", "revoke", "a@x.org"]] {
+            let finished = as_nobody(&world, command);
+            assert_eq!(finished.code(), 2, "{command:?}: {}", finished.stderr);
+            let line = finished.stderr.lines().find(|line| line.starts_with("attache: ")).unwrap_or_default();
+            assert!(words.iter().all(|word| line.contains(word)), "{words:?}: {}", finished.stderr);
+        }
+        modes(0o755, 0o600);
+    }
+    assert_eq!(fs::read(world.path("attache.db")).unwrap(), before);
+}
+
+#[test]
+fn a_store_from_a_newer_release_is_named_and_left_alone() {
+    let world = World::prepared("");
+    world.import(&[Device::numbered(1)]);
+    let mut octets = fs::read(world.path("attache.db")).unwrap();
+    // user_version in the header of an SQLite file.
+    octets[60..64].copy_from_slice(&99_u32.to_be_bytes());
+    fs::write(world.path("attache.db"), &octets).unwrap();
+    for command in [&["serve"][..], &["credential", "list"], &["credential", "import", "devices.csv"]] {
+        let finished = world.run(command);
+        assert_eq!(finished.code(), 2, "{command:?}: {}", finished.stderr);
+        for word in ["attache.db", "version 99", "use the newer release"] {
+            assert!(finished.stderr.contains(word), "{command:?}: {}", finished.stderr);
+        }
+    }
+    let text = fs::read_to_string(world.path("attache.toml")).unwrap();
+    finds(&doctor(&world, &text), "store", "broken", &["version 99", "newer release"]);
+    assert_eq!(fs::read(world.path("attache.db")).unwrap(), octets);
+}
+
+/// What the disk does not hold is refused, whole, and the server goes on with what it can do.
+#[tokio::test]
+async fn a_full_store_is_named_and_nothing_is_half_there() {
+    let mut world = World::prepared("");
+    rewrite(&world, "path = \"attache.db\"", "path = \"attache.db\"\nmax_octets = 200000");
+    world.serve();
+    let (device, late) = (Device::numbered(1), Device::numbered(2));
+    world.import(&[device.clone(), late.clone()]);
+    let mut attached = world.attach(&device).await;
+    let registered = attached.register(&device.description()).await.unwrap();
+    fs::write(world.path("many.csv"), rows(10..5000)).unwrap();
+    fails(&world, &["credential", "import", "many.csv"], 4, &["attache.db", "no space is left"]);
+
+    // Fill what is left, then: no registration, not even half of one, but everything that needs no space.
+    let fill = |from: usize| {
+        fs::write(world.path("some.csv"), rows(from..from + 10)).unwrap();
+        world.run(&["credential", "import", "some.csv"]).code() == 0
+    };
+    assert!((1..1000).map(|turn| turn * 10_000).any(|from| !fill(from)), "it is full at last");
+    let before = world.digest();
+    let mut refused = world.attach(&late).await;
+    let many = vec!["x".repeat(60); 800];
+    let mut request = refused.registration(&late.description());
+    request.pc.as_mut().unwrap()["m2m:ae"]["lbl"] = many.into();
+    assert_eq!(refused.request(&request).await.unwrap().rsc.code(), 5000);
+    assert_eq!(world.digest(), before);
+    said(&world, &["attache.db", "no space is left"]);
+    let own = attached.new_request(Operation::Retrieve, registered.ae.stem().to_string());
+    assert_eq!(attached.request(&own).await.unwrap().rsc.code(), 2000);
+}
+
+/// A flood of refusals is a line at once and one at its end, and the audit has a bound.
+#[tokio::test]
+async fn refusals_share_lines_and_the_audit_is_bounded() {
+    let mut world = World::prepared("[audit]\nlines = 20\n");
+    world.serve();
+    let stranger = Device::numbered(1);
+    for _ in 0..50 {
+        assert!(Attachment::open(&world.registrar(), &stranger.identity(), stranger.key()).await.is_err());
+    }
+    said(&world, &["refused", "unknown", &stranger.psk_identity]);
+    let log = world.stop().stderr;
+    assert_eq!(log.matches("unknown, ").count(), 2, "{log}");
+    let audit = |world: &World| world.run(&["inspect", "audit", "--limit", "1000"]).success().stdout;
+    let lines = audit(&world);
+    assert_eq!(lines.lines().filter(|line| line.contains("unknown, ")).count(), 2, "{lines}");
+    assert!(lines.contains("unknown, 49 more since"), "{lines}");
+    assert!(lines.contains(&format!("psk_identity {}", stranger.psk_identity)), "{lines}");
+
+    let device = Device::numbered(2);
+    world.import(std::slice::from_ref(&device));
+    world.serve();
+    for _ in 0..50 {
+        world.attach(&device).await.close().await;
+    }
+    drop(world.stop());
+    assert_eq!(audit(&world).lines().count(), 20);
 }

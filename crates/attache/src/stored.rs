@@ -1,6 +1,6 @@
 //! The store, opened as the configuration says.
 
-use std::sync::Arc;
+use std::{num::NonZeroU64, sync::Arc};
 
 use keys::OsRng;
 use onem2m::time::{Clock, SystemClock};
@@ -43,6 +43,7 @@ fn opened(config: &Config, options: Options) -> Result<Store, StoreError> {
         Some(name) => KekSource::Env(name.clone()),
         None => KekSource::File(config.kek_path()),
     };
+    let options = Options { max_file_octets: config.store.max_octets.map(NonZeroU64::get), ..options };
     Store::open(&config.store_path(), &kek, Arc::new(SystemClock), Arc::new(OsRng), options)
 }
 

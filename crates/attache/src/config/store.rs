@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::{num::NonZeroU64, path::PathBuf};
 
 use serde::Deserialize;
 
@@ -13,4 +13,6 @@ pub(crate) struct StoreSection {
     pub(crate) kek_file: Option<PathBuf>,
     /// The environment variable that holds the key-encryption key instead.
     pub(crate) kek_env: Option<String>,
+    /// Most octets of the file, its write-ahead log not counted. Default: as the disk allows.
+    pub(crate) max_octets: Option<NonZeroU64>,
 }
