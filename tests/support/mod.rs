@@ -66,6 +66,11 @@ impl Device {
     }
 }
 
+/// Whether to measure with as much as is promised (`ATTACHE_FULL=1`), which wants a release build and minutes.
+pub(crate) fn full() -> bool {
+    std::env::var("ATTACHE_FULL").is_ok_and(|full| full == "1")
+}
+
 /// Runs `attache` with `arguments`, in `folder`.
 pub(crate) fn attache(folder: &Path, arguments: &[&str]) -> Finished {
     let mut command = Command::new(env!("CARGO_BIN_EXE_attache"));
