@@ -337,6 +337,6 @@ pub(crate) struct DeviceRequest {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DemoCommand {
-    /// A home gateway, two lights, and the attacks on them
+    /// A home gateway, its lights, sensors and applications, and the attacks on them
     SmartHome,
 }

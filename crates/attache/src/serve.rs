@@ -183,6 +183,11 @@ impl Running {
         &self.addresses
     }
 
+    /// Its endpoints outside of any association, in the order of the configuration: a path or an address each.
+    pub(crate) fn plain(&self) -> &[String] {
+        &self.plain
+    }
+
     /// Stops: no new connections, requests in progress are finished, everything noted is written.
     pub(crate) async fn stop(self) -> Result<(), Failure> {
         self.shutdown.cancel();

@@ -110,13 +110,32 @@ fn read_file(path: &Path) -> Result<Vec<ServiceRule>, Failure> {
         .collect()
 }
 
-async fn provision(config: &Config, store: &Store, rules: Vec<ServiceRule>, json: bool) -> Done {
+/// Adds `rules` to those of the CSE, all or none.
+pub(crate) async fn add_rules(
+    config: &Config,
+    store: &Store,
+    rules: Vec<ServiceRule>,
+) -> Result<(), Failure> {
     let (settings, revision, source) = (config.cse.settings(), revision()?, operator());
+    let add = move |tx: &mut store::Tx<'_>| cse::add_service_rules(tx, &settings, &rules, revision, &source);
+    Ok(store.write("subscription.add", add).await?)
+}
+
+/// Removes the rule of this name, and says how many are left.
+pub(crate) async fn remove_rule(
+    config: &Config,
+    store: &Store,
+    name: ResourceName,
+) -> Result<usize, Failure> {
+    let (settings, revision, source) = (config.cse.settings(), revision()?, operator());
+    let remove =
+        move |tx: &mut store::Tx<'_>| cse::remove_service_rule(tx, &settings, &name, revision, &source);
+    Ok(store.write("subscription.remove", remove).await?)
+}
+
+async fn provision(config: &Config, store: &Store, rules: Vec<ServiceRule>, json: bool) -> Done {
     let before = state(config, store).await?;
-    let added = rules.clone();
-    store
-        .write("subscription.add", move |tx| cse::add_service_rules(tx, &settings, &added, revision, &source))
-        .await?;
+    add_rules(config, store, rules.clone()).await?;
     for rule in &rules {
         say(json, &json!({ "added": fact(rule) }), format_args!("added {}", line(rule)));
     }
@@ -152,20 +171,15 @@ async fn list(config: &Config, json: bool) -> Done {
 async fn remove(arguments: SubscriptionRemove, json: bool) -> Done {
     let config = Config::load(&arguments.config.config)?;
     let store = stored::open(&config)?;
-    let (settings, revision, source) = (config.cse.settings(), revision()?, operator());
     let Some(name) = arguments.name else {
+        let source = operator();
         let drop = move |tx: &mut store::Tx<'_>| cse::drop_service_subscription(tx, &source);
         let removed = store.write("subscription.drop", drop).await?;
         let line = format!("removed {removed} rules and the profile");
         say(json, &json!({ "removed": removed, "profile": "removed" }), line);
         return Ok(ExitCode::SUCCESS);
     };
-    let gone = name.clone();
-    let left = store
-        .write("subscription.remove", move |tx| {
-            cse::remove_service_rule(tx, &settings, &gone, revision, &source)
-        })
-        .await?;
+    let left = remove_rule(&config, &store, name.clone()).await?;
     say(json, &json!({ "removed": name.as_str(), "left": left }), format_args!("removed {name}"));
     if left == 0 {
         eprintln!(

@@ -23,6 +23,7 @@ use crate::{
 };
 
 use half::{Half, secret, told};
+pub(crate) use rebind::replace;
 
 pub(crate) async fn run(command: CredentialCommand, json: bool) -> Done {
     match command {

@@ -7,7 +7,7 @@ use identity::Function;
 use keys::{CredentialId, Kpsa};
 use onem2m::id::EntityId;
 use serde_json::json;
-use store::NewCredential;
+use store::{NewCredential, Store};
 
 use super::{
     half::{Half, secret, told},
@@ -39,10 +39,7 @@ pub(super) async fn run(arguments: CredentialRebind, json: bool) -> Done {
     new.entity = Some(entity.clone());
     new.not_after = arguments.not_after;
     new.allow_short_key = arguments.allow_short_key;
-    let (settings, any_app_id, source) = (config.cse.settings(), arguments.any_app_id, operator());
-    let replace =
-        move |tx: &mut store::Tx<'_>| cse::replace_equipment(tx, &settings, &new, any_app_id, &source);
-    let replaced = store.write("credential.rebind", replace).await?;
+    let replaced = replace(&store, config.cse.settings(), new, arguments.any_app_id).await?;
     half.into_iter().for_each(Provisional::keep);
     if replaced.ruled_out {
         eprintln!(
@@ -66,6 +63,19 @@ pub(super) async fn run(arguments: CredentialRebind, json: bool) -> Done {
         format_args!("{}{}", line(&entity, id, &withdrawn, &replaced), told(device_file.as_ref())),
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// Puts the equipment that holds `new` in the place of the old, in one transaction.
+pub(crate) async fn replace(
+    store: &Store,
+    settings: cse::Settings,
+    new: NewCredential,
+    any_app_id: bool,
+) -> Result<Replaced, Failure> {
+    let source = operator();
+    let replace =
+        move |tx: &mut store::Tx<'_>| cse::replace_equipment(tx, &settings, &new, any_app_id, &source);
+    Ok(store.write("credential.rebind", replace).await?)
 }
 
 fn line(entity: &EntityId, id: &str, withdrawn: &[&str], replaced: &Replaced) -> String {

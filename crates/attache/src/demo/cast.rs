@@ -1,27 +1,31 @@
 //! Who plays: the gateway as an operator runs it, and devices as their makers would write them.
 
+use cse::ServiceRule;
 use device::{AeDescription, Attachment, DeviceError, Registrar};
-use identity::Function;
-use keys::{CredentialId, KeyLengthPolicy, Kpsa, Secret};
+use identity::{AppIdPattern, Function, Rule, StemPattern};
+use keys::{CredentialId, KeyLengthPolicy, Kpsa, Secret, pattern::CredentialPattern};
 use onem2m::{
-    id::{AeIdStem, EntityId, EntityKind},
+    id::{AeId, AeIdStem, EntityId, EntityKind},
     primitive::Response,
 };
 use store::{NewCredential, Store};
 use tempfile::TempDir;
 
+use super::open_line::OpenLine;
 use crate::{
     config::Config,
     credential,
     outcome::{Failure, causes},
     serve::{self, Running},
-    stored,
+    stored, subscription,
 };
 
 /// One device of the story.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Actor {
     pub(crate) name: &'static str,
-    pub(crate) stem: &'static str,
+    /// The AE-ID-Stem agreed beforehand; without it the registrar chooses.
+    pub(crate) stem: Option<&'static str>,
     pub(crate) resource: &'static str,
     pub(crate) app_id: &'static str,
     pub(crate) psk_identity: &'static str,
@@ -29,13 +33,13 @@ pub(crate) struct Actor {
 }
 
 impl Actor {
-    pub(crate) fn stem(&self) -> Result<AeIdStem, Failure> {
-        self.stem.parse().map_err(Failure::internal)
+    pub(crate) fn stem(&self) -> Result<Option<AeIdStem>, Failure> {
+        self.stem.map(str::parse).transpose().map_err(Failure::internal)
     }
 
     pub(crate) fn description(&self) -> Result<AeDescription, Failure> {
         let name = self.resource.parse().map_err(Failure::internal)?;
-        Ok(AeDescription::new(Some(self.stem()?), name, self.app_id))
+        Ok(AeDescription::new(self.stem()?, name, self.app_id))
     }
 
     /// The keys of TR-0038 have 8 octets: accepted here because this is a demonstration.
@@ -43,11 +47,43 @@ impl Actor {
         let secret = Secret::from_hex(hex).map_err(Failure::internal)?;
         Kpsa::new(secret, KeyLengthPolicy::AllowShort).map_err(Failure::internal)
     }
+
+    fn credential(&self, registrar: &Registrar) -> Result<NewCredential, Failure> {
+        let identity = self.psk_identity.parse().map_err(Failure::internal)?;
+        let key = Self::kpsa(self.key_hex)?;
+        let mut new = NewCredential::new(Function::Cse, identity, key, EntityKind::Ae);
+        new.entity = self.stem()?.map(|stem| EntityId::Ae(AeId::of_stem(&registrar.cse, stem)));
+        new.allow_short_key = true;
+        Ok(new)
+    }
+}
+
+/// A service rule as the operator types it. No credentials: for registrations without an association.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RuleText {
+    pub(crate) name: &'static str,
+    pub(crate) credentials: Option<&'static [&'static str]>,
+    pub(crate) app_id: &'static str,
+    pub(crate) ae_id: &'static str,
+}
+
+impl RuleText {
+    fn read(&self) -> Result<ServiceRule, Failure> {
+        let pattern = |text: &&str| text.parse::<CredentialPattern>().map_err(Failure::internal);
+        let credentials = self.credentials.map(|texts| texts.iter().map(pattern).collect()).transpose()?;
+        let app_id: AppIdPattern = self.app_id.parse().map_err(Failure::internal)?;
+        let stem: StemPattern = self.ae_id.parse().map_err(Failure::internal)?;
+        Ok(ServiceRule {
+            name: self.name.parse().map_err(Failure::internal)?,
+            rule: Rule { credentials, app_ids: vec![app_id], stems: vec![stem] },
+        })
+    }
 }
 
 /// The gateway, run as `attache serve` runs it, with a store of its own in a temporary folder.
 pub(crate) struct Gateway {
     pub(crate) registrar: Registrar,
+    config: Config,
     running: Running,
     /// The operator's handle on the store, apart from the server's, as the command line has one.
     operator: Store,
@@ -62,10 +98,28 @@ path = "gateway.db"
 [cse]
 id = "//example.org/mn-cse-123456"
 base_name = "home_gateway"
+service_subscription = "enforce"
 
 [[listener]]
 address = "127.0.0.1:0"
+
+[[plain]]
+socket = "local.sock"
+
+[[plain]]
+loopback = "127.0.0.1:0"
+
+[[plain]]
+clear = "127.0.0.1:0"
 "#;
+
+/// The endpoints outside of any association, in the order of the configuration.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Door {
+    Socket,
+    Loopback,
+    Clear,
+}
 
 impl Gateway {
     pub(crate) async fn start() -> Result<Self, Failure> {
@@ -82,18 +136,37 @@ impl Gateway {
             base_name: config.cse.base_name.as_str().to_owned(),
             server_name: None,
         };
-        Ok(Self { registrar, running, operator, _folder: folder })
+        Ok(Self { registrar, config, running, operator, _folder: folder })
+    }
+
+    /// Address of a resource below the `<CSEBase>`.
+    pub(crate) fn below(&self, resource: &str) -> String {
+        format!("{}/{resource}", self.registrar.base_name)
     }
 
     /// What `attache credential add` does.
     pub(crate) async fn provision(&self, actor: &Actor) -> Result<(), Failure> {
-        let ae = onem2m::id::AeId::of_stem(&self.registrar.cse, actor.stem()?);
-        let identity = actor.psk_identity.parse().map_err(Failure::internal)?;
-        let key = Actor::kpsa(actor.key_hex)?;
-        let mut new = NewCredential::new(Function::Cse, identity, key, EntityKind::Ae);
-        new.entity = Some(EntityId::Ae(ae));
-        new.allow_short_key = true;
-        credential::add_key(&self.operator, new).await?;
+        credential::add_key(&self.operator, actor.credential(&self.registrar)?).await?;
+        Ok(())
+    }
+
+    /// What `attache subscription import` does.
+    pub(crate) async fn allow(&self, rules: &[RuleText]) -> Result<(), Failure> {
+        let rules = rules.iter().map(RuleText::read).collect::<Result<_, _>>()?;
+        subscription::add_rules(&self.config, &self.operator, rules).await
+    }
+
+    /// What `attache subscription remove` does.
+    pub(crate) async fn disallow(&self, rule: &RuleText) -> Result<(), Failure> {
+        let name = rule.name.parse().map_err(Failure::internal)?;
+        subscription::remove_rule(&self.config, &self.operator, name).await?;
+        Ok(())
+    }
+
+    /// What `attache credential rebind` does.
+    pub(crate) async fn rebind(&self, actor: &Actor) -> Result<(), Failure> {
+        let new = actor.credential(&self.registrar)?;
+        credential::replace(&self.operator, self.config.cse.settings(), new, false).await?;
         Ok(())
     }
 
@@ -109,6 +182,13 @@ impl Gateway {
             return Err(DeviceError::NoRegistration("was not tried: the actor has no valid key"));
         };
         Attachment::open(&self.registrar, &identity, key).await
+    }
+
+    /// A new connection without a handshake.
+    pub(crate) async fn enter(&self, door: Door) -> Result<OpenLine, Failure> {
+        let doors = self.running.plain();
+        let door = doors.get(door as usize).ok_or_else(|| Failure::internal("no such endpoint"))?;
+        OpenLine::to(door).await
     }
 
     /// Digest of every record but the audit.

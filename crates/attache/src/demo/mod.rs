@@ -1,6 +1,7 @@
 //! `attache demo`: stories told with the same parts that an operator and a device use, over real sockets.
 
 mod cast;
+mod open_line;
 mod smart_home;
 mod timeline;
 
