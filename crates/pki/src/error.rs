@@ -1,0 +1,74 @@
+//! What can go wrong here.
+
+use onem2m::time::Timestamp;
+use thiserror::Error;
+
+/// Why something was not made.
+#[derive(Debug, Error)]
+pub enum PkiError {
+    /// No randomness, so no serial number or key.
+    #[error(transparent)]
+    Randomness(#[from] keys::RngError),
+    /// A value does not fit into a certificate.
+    #[error("{what}: {problem}")]
+    Encoding {
+        /// What was being written.
+        what: &'static str,
+        /// What the encoder says.
+        problem: String,
+    },
+    /// A private key that is none, or not of the one kind used here.
+    #[error(
+        "private key: expected a P-256 key as PKCS #8 or SEC 1, PEM or DER, without a passphrase: {0} (TS-0003 §10.1.1.1)"
+    )]
+    PrivateKey(&'static str),
+    /// A public key that is none, or not of the one kind used here.
+    #[error(
+        "public key: expected a SubjectPublicKeyInfo with an uncompressed point of P-256 (TS-0003 §10.1.1.1)"
+    )]
+    PublicKey,
+    /// The private key and the certificate of an authority are not a pair.
+    #[error("the private key does not belong to the certificate \"{0}\"")]
+    KeyMismatch(String),
+    /// A certificate that cannot be an authority's.
+    #[error("certificate of an authority: {0}")]
+    AuthorityCertificate(&'static str),
+    /// A span of time that is none.
+    #[error("validity from {not_before} to {not_after}: {problem}")]
+    Validity {
+        /// The first moment.
+        not_before: Timestamp,
+        /// The last moment.
+        not_after: Timestamp,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A name that has no form in a certificate.
+    #[error("{what} \"{text}\": {expected}")]
+    Name {
+        /// What kind of name.
+        what: &'static str,
+        /// The name, cut to 64 characters, control characters escaped.
+        text: String,
+        /// What was expected instead.
+        expected: &'static str,
+    },
+}
+
+impl PkiError {
+    /// The error for a value that the encoder refuses.
+    pub(crate) fn encoding(what: &'static str) -> impl Fn(x509_cert::builder::Error) -> Self {
+        move |error| Self::Encoding { what, problem: error.to_string() }
+    }
+
+    /// The same, for errors of the DER encoder itself.
+    pub(crate) fn der(what: &'static str) -> impl Fn(der::Error) -> Self {
+        move |error| Self::Encoding { what, problem: error.to_string() }
+    }
+
+    /// The error for a malformed name.
+    pub(crate) fn name(what: &'static str, text: &str, expected: &'static str) -> Self {
+        let text = text.chars().take(64).flat_map(char::escape_debug).collect();
+        Self::Name { what, text, expected }
+    }
+}
