@@ -74,20 +74,35 @@ impl Authority {
     /// # Errors
     /// [`PkiError`] if there is no randomness.
     pub fn new_root(common_name: &str, validity: Validity, rng: &dyn Rng) -> Result<Self, PkiError> {
+        let (draft, key) = Self::top(common_name, &Constraints::none(), validity, rng)?;
+        let certificate = draft.sign(&key)?;
+        Self::alone(&draft, certificate, key)
+    }
+
+    pub(crate) fn top(
+        common_name: &str,
+        constraints: &Constraints,
+        validity: Validity,
+        rng: &dyn Rng,
+    ) -> Result<(Draft, PrivateKey), PkiError> {
         let key = PrivateKey::generate(rng)?;
-        let spki = key.spki_der()?;
         let subject = draft::named(common_name)?;
         let mut draft = Draft {
             subject: subject.clone(),
-            issuer: subject.clone(),
+            issuer: subject,
             serial: Serial::draw(rng)?,
             validity,
-            spki: spki.clone(),
+            spki: key.spki_der()?,
             extensions: Vec::new(),
         };
-        fill_authority(&mut draft, None, &Constraints::none(), &spki)?;
-        let path = vec![draft.sign(&key)?];
-        Ok(Self { subject, key, spki, path, ocsp_url: None })
+        let own = draft.spki.clone();
+        fill_authority(&mut draft, None, constraints, &own)?;
+        Ok((draft, key))
+    }
+
+    pub(crate) fn alone(draft: &Draft, certificate: Vec<u8>, key: PrivateKey) -> Result<Self, PkiError> {
+        let subject = draft.subject.clone();
+        Ok(Self { subject, spki: key.spki_der()?, key, path: vec![certificate], ocsp_url: None })
     }
 
     /// Makes an authority below this one, with a new key, that may certify end entities only.
@@ -117,14 +132,35 @@ impl Authority {
         validity: Validity,
         rng: &dyn Rng,
     ) -> Result<Self, PkiError> {
+        let (draft, key) = self.below(common_name, constraints, below, validity, rng)?;
+        let certificate = draft.sign(&self.key)?;
+        self.joined(&draft, certificate, key)
+    }
+
+    pub(crate) fn below(
+        &self,
+        common_name: &str,
+        constraints: &Constraints,
+        below: Option<u8>,
+        validity: Validity,
+        rng: &dyn Rng,
+    ) -> Result<(Draft, PrivateKey), PkiError> {
         let key = PrivateKey::generate(rng)?;
-        let spki = key.spki_der()?;
-        let subject = draft::named(common_name)?;
-        let mut draft = self.draft(subject.clone(), spki.clone(), validity, rng)?;
+        let mut draft = self.draft(draft::named(common_name)?, key.spki_der()?, validity, rng)?;
         fill_authority(&mut draft, below, constraints, &self.spki)?;
-        let mut path = vec![draft.sign(&self.key)?];
+        Ok((draft, key))
+    }
+
+    pub(crate) fn joined(
+        &self,
+        draft: &Draft,
+        certificate: Vec<u8>,
+        key: PrivateKey,
+    ) -> Result<Self, PkiError> {
+        let mut path = vec![certificate];
         path.extend(self.path.iter().cloned());
-        Ok(Self { subject, key, spki, path, ocsp_url: self.ocsp_url.clone() })
+        let subject = draft.subject.clone();
+        Ok(Self { subject, spki: key.spki_der()?, key, path, ocsp_url: self.ocsp_url.clone() })
     }
 
     /// The authority that was made earlier: its certificate, those above it up to the root, and its key.
@@ -167,6 +203,21 @@ impl Authority {
         validity: Validity,
         rng: &dyn Rng,
     ) -> Result<Issued, PkiError> {
+        let (draft, fresh) = self.leaf(profile, key, validity, rng)?;
+        if !is_p256_spki(&draft.spki) {
+            return Err(PkiError::PublicKey);
+        }
+        let leaf = draft.sign(&self.key)?;
+        self.issued(&draft, leaf, fresh)
+    }
+
+    pub(crate) fn leaf(
+        &self,
+        profile: &Profile,
+        key: SubjectKey<'_>,
+        validity: Validity,
+        rng: &dyn Rng,
+    ) -> Result<(Draft, Option<PrivateKey>), PkiError> {
         let (spki, fresh) = match key {
             SubjectKey::Fresh => {
                 let key = PrivateKey::generate(rng)?;
@@ -175,15 +226,21 @@ impl Authority {
             SubjectKey::Public(spki) => (spki.to_vec(), None),
             SubjectKey::Private(key) => (key.spki_der()?, None),
         };
-        if !is_p256_spki(&spki) {
-            return Err(PkiError::PublicKey);
-        }
         let subject = draft::named(&profile.common_name())?;
         let mut draft = self.draft(subject, spki, validity, rng)?;
         self.fill_leaf(&mut draft, profile)?;
-        let mut chain_der = vec![draft.sign(&self.key)?];
+        Ok((draft, fresh))
+    }
+
+    pub(crate) fn issued(
+        &self,
+        draft: &Draft,
+        leaf: Vec<u8>,
+        fresh: Option<PrivateKey>,
+    ) -> Result<Issued, PkiError> {
+        let mut chain_der = vec![leaf];
         chain_der.extend(self.intermediates().iter().cloned());
-        Issued::new(draft.serial, chain_der, fresh)
+        Issued::new(draft.serial.clone(), chain_der, fresh)
     }
 
     fn draft(

@@ -5,7 +5,13 @@ use der::{
     asn1::{BitString, ObjectIdentifier, OctetString},
     oid::AssociatedOid,
 };
-use p256::ecdsa::DerSignature;
+use p256::{
+    ecdsa::{
+        DerSignature, VerifyingKey,
+        signature::{Keypair, Signer},
+    },
+    pkcs8::spki::DynSignatureAlgorithmIdentifier,
+};
 use sha1::{Digest as _, Sha1};
 use x509_cert::{
     TbsCertificate,
@@ -39,11 +45,19 @@ pub(crate) struct Draft {
 impl Draft {
     /// The certificate, signed with ECDSA and SHA-256 (TS-0003 §10.1.1.3), as DER.
     pub(crate) fn sign(&self, key: &PrivateKey) -> Result<Vec<u8>, PkiError> {
+        self.sign_by(key.signer())
+    }
+
+    /// The certificate, signed by `signer`, as DER.
+    pub(crate) fn sign_by<S>(&self, signer: &S) -> Result<Vec<u8>, PkiError>
+    where
+        S: Signer<DerSignature> + Keypair<VerifyingKey = VerifyingKey> + DynSignatureAlgorithmIdentifier,
+    {
         let spki = SubjectPublicKeyInfoOwned::from_der(&self.spki).map_err(|_| PkiError::PublicKey)?;
         let failed = PkiError::encoding("certificate");
-        let builder = CertificateBuilder::new(self, self.serial.encoded()?, self.validity.encoded()?, spki)
-            .map_err(&failed)?;
-        let certificate = builder.build::<_, DerSignature>(key.signer()).map_err(&failed)?;
+        let (serial, validity) = (self.serial.encoded()?, self.validity.encoded()?);
+        let builder = CertificateBuilder::new(self, serial, validity, spki).map_err(&failed)?;
+        let certificate = builder.build::<_, DerSignature>(signer).map_err(&failed)?;
         certificate.to_der().map_err(PkiError::der("certificate"))
     }
 

@@ -34,6 +34,8 @@ mod key;
 mod pem;
 mod profile;
 mod serial;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod validity;
 
 pub use authority::{Authority, Issued, self_signed};
