@@ -26,6 +26,7 @@ pub(crate) enum Question {
 pub(crate) struct Standing {
     descendants: Vec<CseId>,
     holder: Option<OsPeer>,
+    from_above: bool,
 }
 
 impl Question {
@@ -69,7 +70,11 @@ impl Question {
 
 impl Standing {
     pub(crate) fn known(&self) -> Known<'_> {
-        Known { descendants: &self.descendants, local_holder: self.holder.as_ref() }
+        Known {
+            descendants: &self.descendants,
+            local_holder: self.holder.as_ref(),
+            from_above: self.from_above,
+        }
     }
 }
 

@@ -35,6 +35,9 @@ pub struct Known<'a> {
     pub descendants: &'a [CseId],
     /// Over a local endpoint: who registered, over a local endpoint, the AE that From names.
     pub local_holder: Option<&'a OsPeer>,
+    /// Over the association of a CSE: it is the receiver's own Registrar, and From names nobody that is at or
+    /// below the receiver. Whoever else there is may be behind it.
+    pub from_above: bool,
 }
 
 /// Who speaks, once it is certain, or what it asks to be.
@@ -212,15 +215,18 @@ fn cse_speaks(
     if let Some(descendant) = named.filter(below) {
         return Ok(Speaker::Behind(cse.clone(), EntityId::Cse(descendant)));
     }
-    match from.as_ae(&home.cse) {
-        Some(ae) => match registrar_of(&ae) {
-            Some(registrar) if registrar == *cse || below(&registrar) => {
-                Ok(Speaker::Behind(cse.clone(), EntityId::Ae(ae)))
-            }
-            _ => refused,
-        },
-        None => refused,
+    let ae = from.as_ae(&home.cse);
+    if let Some(ae) = &ae
+        && registrar_of(ae).is_some_and(|registrar| registrar == *cse || below(&registrar))
+    {
+        return Ok(Speaker::Behind(cse.clone(), EntityId::Ae(ae.clone())));
     }
+    if !known.from_above || behind_which(home, peer, from).is_none() {
+        return refused;
+    }
+    // A text that can be either is more likely an AE-ID: a CSE-ID is not to begin with S.
+    let other = ae.map(EntityId::Ae).or(from.as_cse(home.cse.sp()).map(EntityId::Cse));
+    other.map_or(refused, |entity| Ok(Speaker::Behind(cse.clone(), entity)))
 }
 
 /// The CSE whose name a C-type AE-ID contains.

@@ -148,7 +148,7 @@ fn a_cse_speaks_for_its_descendants() {
     let cse: CseId = "//example.org/mn-7".parse().unwrap();
     let below: CseId = "//example.org/asn-3".parse().unwrap();
     let listed = [below.clone(), home().cse];
-    let known = Known { descendants: &listed, local_holder: None };
+    let known = Known { descendants: &listed, ..Known::default() };
     let ask = |from, attempt| ask_knowing(&gateway, Some(from), attempt, &known);
     let behind = |entity| Ok(Speaker::Behind(cse.clone(), entity));
     assert_eq!(ask("/asn-3", Attempt::Other), behind(EntityId::Cse(below)));
@@ -167,6 +167,29 @@ fn a_cse_speaks_for_its_descendants() {
     }
 }
 
+/// TS-0003 §8.2.1, SA2: from the receiver's own Registrar comes what anybody says who is not at or below the
+/// receiver; never the receiver's own name, nor a bare stem.
+#[test]
+fn the_registrar_forwards_for_the_rest_of_the_world() {
+    let infrastructure = channel(EntityKind::Cse, Some("//example.org/in-cse"));
+    let above = Known { from_above: true, ..Known::default() };
+    for from in ["/mn-7", "/mn-7/Clamp", "//example.com/x/Cy", "//example.com/x", "/Sabc"] {
+        assert_eq!(ask(&infrastructure, Some(from), Attempt::Other), Err(DENIED), "{from}");
+        let speaker = ask_knowing(&infrastructure, Some(from), Attempt::Other, &above);
+        assert!(matches!(speaker, Ok(Speaker::Behind(..))), "{from}: {speaker:?}");
+        let registering = ask_knowing(&infrastructure, Some(from), Attempt::CreateRemoteCse, &above);
+        assert_eq!(registering, Err(DENIED), "{from}");
+    }
+    for from in ["/mn-cse-123456", "/mn-cse-123456/Clight1", "//example.org/mn-cse-123456/Clight1", "Cphone1"]
+    {
+        assert_eq!(ask_knowing(&infrastructure, Some(from), Attempt::Other, &above), Err(DENIED), "{from}");
+    }
+    let phone = ask_knowing(&infrastructure, Some("/in-cse/Cphone1"), Attempt::Other, &above);
+    assert!(matches!(phone, Ok(Speaker::Behind(_, EntityId::Ae(_)))));
+    let itself = ask_knowing(&infrastructure, Some("/in-cse"), Attempt::Other, &above);
+    assert_eq!(itself, Ok(Speaker::Cse("//example.org/in-cse".parse().unwrap())));
+}
+
 /// TS-0004 §7.3.2.1 outside of an association, on a trusted endpoint: the AE that this local peer registered,
 /// and the registration of a new one.
 #[test]
@@ -174,7 +197,7 @@ fn a_local_peer_speaks_for_what_it_registered() {
     let holder = OsPeer::Account(1000);
     let local = Channel::Local(holder.clone());
     let gw = AeId::of_stem(&home().cse, "Cgw".parse().unwrap());
-    let own = Known { descendants: &[], local_holder: Some(&holder) };
+    let own = Known { local_holder: Some(&holder), ..Known::default() };
     for attempt in ATTEMPTS {
         assert_eq!(ask_knowing(&local, Some("Cgw"), attempt, &own), Ok(Speaker::Ae(gw.clone())));
     }
