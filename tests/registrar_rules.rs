@@ -4,7 +4,11 @@
 
 mod support;
 
-use std::fs;
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    os::unix::net::UnixStream,
+};
 
 use device::Attachment;
 use onem2m::{
@@ -12,7 +16,7 @@ use onem2m::{
     status::ResponseStatusCode as Rsc,
 };
 use serde_json::{Value, json};
-use support::{Device, World};
+use support::{CSE, Device, World};
 
 /// Adds the key of `device`; `whose` is `--ae-id` or `--cse-id` with its value, or nothing.
 fn add_key(world: &World, device: &Device, whose: &[&str]) {
@@ -160,6 +164,65 @@ async fn a_gateway_registers() {
     assert_eq!(gone.rsc, Rsc::Deleted);
 }
 
+/// `inspect registrations`: AEs, those of local applications among them, and CSEs, and what has become of their keys.
+#[tokio::test]
+async fn registrations_are_listed_with_what_became_of_their_keys() {
+    let mut world = World::prepared("[[plain]]\nsocket = \"local.sock\"\n");
+    world.serve();
+    let (light, gateway) = (Device::numbered(1), Device::numbered(7));
+    add_key(&world, &light, &["--ae-id", &light.ae_id()]);
+    add_key(&world, &gateway, &["--cse-id", "//example.org/mn-7"]);
+    let mut attached = world.attach(&light).await;
+    attached.register(&light.description()).await.unwrap();
+    let mut good = world.attach(&gateway).await;
+    let created = ask(&mut good, &of_cse(Operation::Create, "/mn-cse-123456/home_gateway", "/mn-7")).await;
+    assert_eq!(created.rsc, Rsc::Created);
+    let mut local = UnixStream::connect(world.path("local.sock")).unwrap();
+    let content = registration(None, "local_ae", "Nlocal").pc.unwrap().to_string();
+    write!(
+        local,
+        "POST /home_gateway HTTP/1.1\r\nHost: x\r\nX-M2M-RI: 1\r\nX-M2M-RVI: 3\r\nX-M2M-Origin: Czlocal\r\n\
+         Content-Type: application/json;ty=2\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{content}",
+        content.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    local.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains("2001"), "{answer}");
+
+    let list = |arguments: &[&str]| -> Vec<Value> {
+        let all = [&["--json", "inspect", "registrations"], arguments].concat();
+        let out = world.run(&all).success().stdout;
+        out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let all = list(&[]);
+    let of = |name: &str| -> Vec<Value> { all.iter().map(|one| one[name].clone()).collect() };
+    assert_eq!(of("ae_id"), [json!(light.ae_id()), json!(format!("{CSE}/Czlocal")), json!(null)]);
+    assert_eq!(of("cse_id"), [json!(null), json!(null), json!("//example.org/mn-7")]);
+    assert_eq!(of("credential"), [json!("active"), json!(null), json!("active")]);
+    assert!(all[1]["local"].as_str().unwrap().starts_with("uid "), "{}", all[1]);
+    assert_eq!(all[2]["representation"]["cb"], "/mn-7/gw");
+    for cut in 1..3 {
+        let after = all[cut - 1]["representation"]["ri"].as_str().unwrap();
+        assert_eq!(list(&["--after", after]), all[cut..]);
+        assert_eq!(list(&["--limit", &cut.to_string()]), all[..cut]);
+    }
+    drop(world.run(&["credential", "revoke", &light.psk_identity]).success());
+    let rebind = ["credential", "rebind", "--cse-id", "//example.org/mn-7", "--psk-identity", "new7@x.org"];
+    fs::write(world.path("new7.hex"), "707172737475767778797a7b7c7d7e7f").unwrap();
+    drop(world.run(&[&rebind[..], &["--key-file", "new7.hex"]].concat()).success());
+    let now = list(&[]);
+    assert_eq!(
+        (&now[0]["credential"], &now[2]["awaits_equipment"]),
+        (&json!("revoked"), &json!(true)),
+        "{now:#?}"
+    );
+    let text = world.run(&["inspect", "registrations"]).success().stdout;
+    for words in [["Clight1", "[CREDENTIAL REVOKED]"], ["mn-7", "[waits for new equipment]"]] {
+        assert!(text.lines().any(|line| words.iter().all(|word| line.contains(word))), "{words:?}: {text}");
+    }
+}
+
 /// `subscription add`, `import`, `list` and `remove`: what is wrong is named, with exit code 2, and changes nothing.
 #[test]
 fn rules_are_provisioned_from_the_command_line() {
@@ -176,7 +239,9 @@ fn rules_are_provisioned_from_the_command_line() {
     assert!(first.stderr.contains("only if a rule allows it"), "{}", first.stderr);
     assert_eq!(
         listed(),
-        [json!({ "name": "Cgw", "credentials": null, "app_ids": ["Ngw.*"], "ae_ids": ["Cgw"] })]
+        [
+            json!({ "name": "Cgw", "credentials": null, "app_ids": ["Ngw.*"], "ae_ids": ["Cgw"], "role_ids": [] })
+        ]
     );
     fs::write(
         world.path("rules.toml"),

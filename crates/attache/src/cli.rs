@@ -6,7 +6,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use identity::{AppIdPattern, StemPattern};
 use keys::pattern::CredentialPattern;
-use onem2m::id::{AeId, CseId, ResourceName};
+use onem2m::id::{AeId, CseId, ResourceName, RoleId};
 
 /// Security for oneM2M deployments: registrar, credentials, devices.
 #[derive(Debug, Parser)]
@@ -206,7 +206,7 @@ pub(crate) struct CredentialName {
 pub(crate) enum SubscriptionCommand {
     /// Add a rule; from the first one on, an AE registers only if a rule allows it
     Add(SubscriptionAdd),
-    /// Add the rules of a TOML or JSON file, all or none: each a rule with name, credentials, app_ids, ae_ids
+    /// Add the rules of a TOML or JSON file, all or none: each a rule with name, credentials, app_ids, ae_ids, role_ids
     Import(SubscriptionImport),
     /// List the rules
     List(ConfigArg),
@@ -226,11 +226,14 @@ pub(crate) struct SubscriptionAdd {
     #[arg(long)]
     pub(crate) no_association: bool,
     /// An App-ID that it allows, e.g. Nlight.example; * stands for any text
-    #[arg(long = "app-id", value_name = "PATTERN", required = true)]
+    #[arg(long = "app-id", value_name = "PATTERN")]
     pub(crate) app_ids: Vec<AppIdPattern>,
     /// An AE-ID-Stem that it allows, e.g. Clight1; * stands for any text
-    #[arg(long = "ae-id", value_name = "PATTERN", required = true)]
+    #[arg(long = "ae-id", value_name = "PATTERN")]
     pub(crate) ae_ids: Vec<StemPattern>,
+    /// A Role-ID that a registration may name, e.g. admin@roles.example.org
+    #[arg(long = "role", value_name = "ROLE-ID")]
+    pub(crate) roles: Vec<RoleId>,
     /// What to call the rule [default: the AE-ID-Stem, or a number]
     #[arg(long)]
     pub(crate) name: Option<ResourceName>,
@@ -260,8 +263,8 @@ pub(crate) struct SubscriptionRemove {
 pub(crate) enum InspectCommand {
     /// Who is connected to the running server now
     Associations(InspectAssociations),
-    /// The registered AEs
-    Registrations(CredentialList),
+    /// The registered AEs and CSEs, by resourceID
+    Registrations(InspectRegistrations),
     /// The audit, newest first
     Audit(InspectAudit),
     /// A digest of all records but the audit: equal before and after whatever changed nothing
@@ -278,6 +281,18 @@ pub(crate) struct InspectAssociations {
     /// How many at the most
     #[arg(long, default_value_t = 100)]
     pub(crate) limit: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectRegistrations {
+    #[command(flatten)]
+    pub(crate) config: ConfigArg,
+    /// Start behind the registration with this resourceID
+    #[arg(long, value_name = "RESOURCE-ID")]
+    pub(crate) after: Option<String>,
+    /// How many at the most
+    #[arg(long, default_value_t = 100)]
+    pub(crate) limit: u32,
 }
 
 #[derive(Debug, Args)]

@@ -2,12 +2,16 @@
 
 use std::process::ExitCode;
 
-use onem2m::resource::{ResourceType, attr};
+use identity::{Credential, Function, KeyRefusal, usable};
+use onem2m::{
+    resource::{ResourceType, attr},
+    time::{Clock as _, SystemClock, Timestamp},
+};
 use serde_json::{Value, json};
-use store::{Audit as _, Resources as _, Store};
+use store::{Audit as _, Credentials, Resource, Resources as _, Store, StoreError};
 
 use crate::{
-    cli::{CredentialList, InspectAssociations, InspectAudit, InspectCommand},
+    cli::{InspectAssociations, InspectAudit, InspectCommand, InspectRegistrations},
     config::Config,
     control::{self, Question},
     outcome::{Done, Failure, say},
@@ -57,40 +61,108 @@ async fn associations(arguments: InspectAssociations, json: bool) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn registrations(arguments: CredentialList, json: bool) -> Done {
+/// AE-ID-Stems come before the resourceIDs of CSEs, which begin with a small letter: one order for both types.
+const REGISTRATIONS: [ResourceType; 2] = [ResourceType::Ae, ResourceType::RemoteCse];
+
+async fn registrations(arguments: InspectRegistrations, json: bool) -> Done {
     let config = Config::load(&arguments.config.config)?;
     let store = stored::open_existing(&config)?;
-    let mut after = arguments.after;
-    let mut left = arguments.limit;
-    while left > 0 {
-        let (from, limit) = (after.clone(), left.min(store::MAX_LISTED));
-        let rows = store
-            .read(move |records| records.resources_of_type(ResourceType::Ae.code(), from.as_deref(), limit))
-            .await?;
-        let Some(last) = rows.last() else { break };
-        after = Some(last.ri.clone());
-        left -= u32::try_from(rows.len()).unwrap_or(left);
-        for row in rows {
-            let text = |name: &str| row.attributes.get(name).and_then(Value::as_str).unwrap_or("").to_owned();
-            let (ae, app) = (row.creator.clone().unwrap_or_default(), text(attr::API));
-            let credential = row.credential_id.as_ref().map(ToString::to_string);
-            let until = row.et.map(|time| time.to_string());
-            let line = format!(
-                "{ae}  {}/{}  App-ID {app}  by {}  until {}",
-                config.cse.base_name,
-                row.rn,
-                credential.as_deref().unwrap_or("-"),
-                until.as_deref().unwrap_or("-")
-            );
-            let fact = json!({
-                "ae_id": ae,
-                "credential_id": credential,
-                "representation": cse::representation(&row),
-            });
-            say(json, &fact, line);
+    let (mut left, now) = (arguments.limit, SystemClock.now());
+    for ty in REGISTRATIONS {
+        let mut after = arguments.after.clone();
+        while left > 0 {
+            let (from, limit) = (after.clone(), left.min(store::MAX_LISTED));
+            let rows = store
+                .read(move |records| {
+                    let rows = records.resources_of_type(ty.code(), from.as_deref(), limit)?;
+                    let rows = rows.into_iter().map(|row| Registration::of(row, records, now));
+                    rows.collect::<Result<Vec<_>, _>>()
+                })
+                .await?;
+            let Some(last) = rows.last() else { break };
+            after = Some(last.row.ri.clone());
+            left -= u32::try_from(rows.len()).unwrap_or(left);
+            for registration in rows {
+                say(json, &registration.fact(), registration.line(&config));
+            }
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A registration, and what has become of the credential that it was made with.
+struct Registration {
+    row: Resource,
+    /// `active`, `revoked`, `expired` or `missing`; `None` outside of an association.
+    credential: Option<&'static str>,
+    /// Whether the registration itself has expired, and is about to be removed.
+    expired: bool,
+}
+
+impl Registration {
+    fn of(row: Resource, records: &impl Credentials, now: Timestamp) -> Result<Self, StoreError> {
+        let found = row.credential_id.as_ref().map(|id| records.credential_by_id(id)).transpose()?;
+        let credential = found.map(|found| state(found.as_ref(), now));
+        let expired = row.et.is_some_and(|until| until <= now);
+        Ok(Self { row, credential, expired })
+    }
+
+    fn text(&self, name: &str) -> &str {
+        self.row.attributes.get(name).and_then(Value::as_str).unwrap_or("-")
+    }
+
+    fn fact(&self) -> Value {
+        let row = &self.row;
+        let entity = if row.ty == ResourceType::Ae.code() { "ae_id" } else { "cse_id" };
+        json!({
+            entity: row.creator,
+            "credential_id": row.credential_id.as_ref().map(ToString::to_string),
+            "credential": self.credential,
+            "local": cse::local_holder(row).map(|peer| peer.to_string()),
+            "awaits_equipment": cse::awaits_equipment(row),
+            "expired": self.expired,
+            "representation": cse::representation(row),
+        })
+    }
+
+    fn line(&self, config: &Config) -> String {
+        let row = &self.row;
+        let what = if row.ty == ResourceType::Ae.code() {
+            format!("App-ID {}", self.text(attr::API))
+        } else {
+            format!("CSEBase {}", self.text(attr::CB))
+        };
+        let by = match (&row.credential_id, cse::local_holder(row)) {
+            (Some(id), _) => id.to_string(),
+            (None, Some(peer)) => format!("local {peer}"),
+            (None, None) => "-".to_owned(),
+        };
+        let credential = self.credential.filter(|state| *state != "active");
+        let marks = [
+            credential.map(|state| format!("CREDENTIAL {}", state.to_uppercase())),
+            self.expired.then(|| "EXPIRED".to_owned()),
+            cse::awaits_equipment(row).then(|| "waits for new equipment".to_owned()),
+        ];
+        let marks: Vec<String> = marks.into_iter().flatten().collect();
+        let marks = if marks.is_empty() { String::new() } else { format!("  [{}]", marks.join(", ")) };
+        format!(
+            "{}  {}/{}  {what}  by {by}  until {}{marks}",
+            row.creator.as_deref().unwrap_or("-"),
+            config.cse.base_name,
+            row.rn,
+            row.et.map(|time| time.to_string()).as_deref().unwrap_or("-"),
+        )
+    }
+}
+
+/// What has become of a credential, in a word.
+fn state(credential: Option<&Credential>, now: Timestamp) -> &'static str {
+    match credential.map(|credential| usable(credential, Function::Cse, now)) {
+        None => "missing",
+        Some(Ok(())) => "active",
+        Some(Err(KeyRefusal::Expired)) => "expired",
+        Some(Err(_)) => "revoked",
+    }
 }
 
 async fn audit(arguments: InspectAudit, json: bool) -> Done {
@@ -135,4 +207,38 @@ async fn pages(store: &Store, limit: u32, json: bool) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use identity::CredentialState;
+
+    use super::*;
+
+    #[test]
+    fn the_state_of_a_credential_is_one_word() {
+        let time = |text: &str| text.parse::<Timestamp>().unwrap();
+        let now = time("20260601T120000");
+        let credential = |state, not_after| Credential {
+            function: Function::Cse,
+            psk_identity: "a@x.org".parse().unwrap(),
+            credential_id: "12-a@x.org".parse().unwrap(),
+            kind: onem2m::id::EntityKind::Ae,
+            entity: None,
+            state,
+            not_after,
+            version: 1,
+            allow_short_key: false,
+        };
+        let (active, past) = (CredentialState::Active, Some(time("20260601T115959")));
+        for (found, expected) in [
+            (None, "missing"),
+            (Some(credential(active, None)), "active"),
+            (Some(credential(active, Some(time("20260601T120001")))), "active"),
+            (Some(credential(active, past)), "expired"),
+            (Some(credential(CredentialState::Revoked, past)), "revoked"),
+        ] {
+            assert_eq!(state(found.as_ref(), now), expected, "{found:?}");
+        }
+    }
 }

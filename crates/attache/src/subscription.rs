@@ -5,7 +5,7 @@ use std::{path::Path, process::ExitCode};
 use cse::{ServiceRule, SubscriptionState};
 use identity::{AppIdPattern, Rule, StemPattern};
 use keys::{OsRng, Rng as _, pattern::CredentialPattern};
-use onem2m::id::ResourceName;
+use onem2m::id::{ResourceName, RoleId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use store::Store;
@@ -33,6 +33,7 @@ async fn add(arguments: SubscriptionAdd, json: bool) -> Done {
         credentials: (!arguments.no_association).then_some(arguments.credentials),
         app_ids: arguments.app_ids,
         stems: arguments.ae_ids,
+        roles: arguments.roles,
     };
     let name = match arguments.name {
         Some(name) => name,
@@ -56,8 +57,12 @@ struct RuleText {
     credentials: Option<Vec<String>>,
     #[serde(default = "yes")]
     association: bool,
+    #[serde(default)]
     app_ids: Vec<String>,
+    #[serde(default)]
     ae_ids: Vec<String>,
+    #[serde(default)]
+    role_ids: Vec<String>,
 }
 
 const fn yes() -> bool {
@@ -82,7 +87,12 @@ impl RuleText {
         let name = self.name.parse().map_err(|error: onem2m::id::IdError| error.to_string())?;
         Ok(ServiceRule {
             name,
-            rule: Rule { credentials, app_ids: all(&self.app_ids)?, stems: all(&self.ae_ids)? },
+            rule: Rule {
+                credentials,
+                app_ids: all(&self.app_ids)?,
+                stems: all(&self.ae_ids)?,
+                roles: all(&self.role_ids)?,
+            },
         })
     }
 }
@@ -213,23 +223,40 @@ async fn free_name(store: &Store, rule: &Rule) -> Result<ResourceName, Failure> 
     free.next().ok_or_else(|| Failure::internal("no name is free"))
 }
 
-fn texts(rule: &Rule) -> (Option<Vec<&str>>, Vec<&str>, Vec<&str>) {
-    (
-        rule.credentials.as_ref().map(|all| all.iter().map(CredentialPattern::as_str).collect()),
-        rule.app_ids.iter().map(AppIdPattern::as_str).collect(),
-        rule.stems.iter().map(StemPattern::as_str).collect(),
-    )
+/// The lists of a rule as texts.
+struct Texts<'a> {
+    credentials: Option<Vec<&'a str>>,
+    app_ids: Vec<&'a str>,
+    ae_ids: Vec<&'a str>,
+    roles: Vec<&'a str>,
+}
+
+fn texts(rule: &Rule) -> Texts<'_> {
+    Texts {
+        credentials: rule.credentials.as_ref().map(|all| all.iter().map(CredentialPattern::as_str).collect()),
+        app_ids: rule.app_ids.iter().map(AppIdPattern::as_str).collect(),
+        ae_ids: rule.stems.iter().map(StemPattern::as_str).collect(),
+        roles: rule.roles.iter().map(RoleId::as_str).collect(),
+    }
 }
 
 fn fact(rule: &ServiceRule) -> Value {
-    let (credentials, app_ids, ae_ids) = texts(&rule.rule);
-    json!({ "name": rule.name.as_str(), "credentials": credentials, "app_ids": app_ids, "ae_ids": ae_ids })
+    let Texts { credentials, app_ids, ae_ids, roles } = texts(&rule.rule);
+    json!({
+        "name": rule.name.as_str(),
+        "credentials": credentials,
+        "app_ids": app_ids,
+        "ae_ids": ae_ids,
+        "role_ids": roles,
+    })
 }
 
 fn line(rule: &ServiceRule) -> String {
-    let (credentials, app_ids, ae_ids) = texts(&rule.rule);
+    let Texts { credentials, app_ids, ae_ids, roles } = texts(&rule.rule);
     let credentials = credentials.map_or_else(|| "(no association)".to_owned(), |all| all.join(", "));
-    format!("{}: {credentials}  App-IDs {}  AE-IDs {}", rule.name, app_ids.join(", "), ae_ids.join(", "))
+    let list = |texts: Vec<&str>| if texts.is_empty() { "(none given)".to_owned() } else { texts.join(", ") };
+    let roles = if roles.is_empty() { String::new() } else { format!("  Role-IDs {}", roles.join(", ")) };
+    format!("{}: {credentials}  App-IDs {}  AE-IDs {}{roles}", rule.name, list(app_ids), list(ae_ids))
 }
 
 #[cfg(test)]

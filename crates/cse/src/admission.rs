@@ -1,9 +1,11 @@
 //! Steps Recv-6.0.1 and 6.0.2: may this AE register, and under which AE-ID (TS-0001 §10.2.2.2 steps 003 and
 //! 004, TS-0004 §7.3.2.7).
 
-use identity::{Admitted, Channel, CseType, RefusalReason, RuleBook, Speaker, StemPattern, Wanted};
+use identity::{
+    Admitted, Applicant, Channel, CseType, RefusalReason, RuleBook, Speaker, StemPattern, Wanted,
+};
 use onem2m::{
-    id::{AeId, AeIdStem, StemKind},
+    id::{AeId, AeIdStem, RoleId, StemKind},
     status::ResponseStatusCode,
 };
 
@@ -42,16 +44,21 @@ pub(crate) fn rules<'a>(settings: &Settings, profile: &'a Profile) -> Decided<Op
     }
 }
 
-/// Decides whether `speaker`, on `channel`, may register an AE with this App-ID, and what it will be called.
+/// Decides whether `speaker`, on `channel`, may register an AE with this App-ID and in these roles, and what it will
+/// be called.
 pub(crate) fn choose(
     settings: &Settings,
     channel: &Channel,
     speaker: &Speaker,
     rules: Option<&RuleBook>,
     app_id: &str,
+    roles: &[RoleId],
 ) -> Decided<Choice> {
-    let credential = channel.credential_id();
-    let admitted = |wanted| rules.map(|book| book.admit(credential, app_id, wanted)).transpose();
+    if rules.is_none() && !roles.is_empty() {
+        return Err(Refuse::not_implemented("rids: no service rules say which roles are allowed"));
+    }
+    let applicant = Applicant { credential: channel.credential_id(), app_id, roles };
+    let admitted = |wanted| rules.map(|book| book.admit(&applicant, wanted)).transpose();
     let is_in = settings.home.cse_type == CseType::In;
     let announced = |letter: StemKind| letter == StemKind::S && !is_in;
     match speaker {

@@ -41,11 +41,23 @@ mod update;
 
 pub use rebind::{Replaced, replace_equipment};
 pub use registrar::{Registrar, Witness};
-pub use settings::{ServiceSubscription, Settings};
+pub use settings::{AbsentLists, ServiceSubscription, Settings};
 pub use subscription::{
     ServiceRule, SubscriptionState, add_service_rules, drop_service_subscription, remove_service_rule,
     service_rules, subscription_state,
 };
+
+/// Whether a stored registration waits for new equipment to take it over ([`replace_equipment`]).
+#[must_use]
+pub fn awaits_equipment(registration: &store::Resource) -> bool {
+    marks::awaits(registration).is_some()
+}
+
+/// The local peer that a stored registration belongs to; `None` if it was made over an association.
+#[must_use]
+pub fn local_holder(registration: &store::Resource) -> Option<identity::OsPeer> {
+    marks::holder(registration)
+}
 
 /// The representation of a stored resource, as its owner would RETRIEVE it: the attributes under their short names.
 #[must_use]

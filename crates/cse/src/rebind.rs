@@ -1,7 +1,7 @@
 //! Replacing equipment (register A-34): new equipment with a key of its own takes the place, the name and the
 //! registration of the old one, in one step.
 
-use identity::{Credential, CredentialState, Function, Wanted};
+use identity::{Applicant, Credential, CredentialState, Function, Wanted};
 use keys::CredentialId;
 use onem2m::{id::EntityId, resource::attr, time::Timestamp};
 use serde_json::Value;
@@ -171,11 +171,12 @@ fn is_ruled_out(
         return Ok(false);
     };
     let app_id = registered.attributes.get(attr::API).and_then(Value::as_str).unwrap_or_default();
-    Ok(match subscription::profile(records, &settings.home.cse)? {
+    Ok(match subscription::profile(records, settings)? {
         Profile::None => false,
         Profile::NoNode => true,
         Profile::Rules(book) => {
-            book.admit(Some(&credential.credential_id), app_id, Wanted::Known(ae.stem())).is_err()
+            let applicant = Applicant { credential: Some(&credential.credential_id), app_id, roles: &[] };
+            book.admit(&applicant, Wanted::Known(ae.stem())).is_err()
         }
     })
 }

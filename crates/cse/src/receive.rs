@@ -5,7 +5,7 @@
 use identity::{Attempt, Channel, Speaker, check_originator};
 use onem2m::{
     address::{Scope, Target},
-    id::FromParam,
+    id::{FromParam, IdError, RoleId},
     primitive::{
         DesiredIdentifierResultType, FilterUsage, Operation, PrimitiveError, Request, ResultContent,
     },
@@ -35,6 +35,8 @@ pub(crate) struct Checked {
     pub(crate) result_content: ResultContent,
     /// Which part of the children is wanted.
     pub(crate) window: Window,
+    /// The roles that a registration of an AE names; service rules say whether it may.
+    pub(crate) roles: Vec<RoleId>,
     /// In which form references to children are wanted.
     pub(crate) identifiers: DesiredIdentifierResultType,
 }
@@ -77,6 +79,7 @@ pub(crate) fn check(
     let result_content = result_content(request)?;
     release_is_supported(settings, request)?;
     parameters_are_supported(request)?;
+    let roles = roles(request, create)?;
     let window = window(request)?;
     if target.attribute().is_some() && request.op != Operation::Retrieve {
         return Err(Refuse::bad("to: a single attribute is addressed in a RETRIEVE only (TS-0004 §7.3.3.6)"));
@@ -88,6 +91,7 @@ pub(crate) fn check(
         create,
         result_content,
         window,
+        roles,
         identifiers: request.drt.unwrap_or(DesiredIdentifierResultType::Structured),
     })
 }
@@ -177,11 +181,23 @@ fn parameters_are_supported(request: &Request) -> Decided<()> {
         ("aus", request.aus.is_some()),
         ("auri", request.auri == Some(true)),
         ("sqi", request.sqi == Some(true)),
-        ("rids", request.rids.is_some()),
     ];
     match unsupported.into_iter().find(|(_, present)| *present) {
         Some((name, _)) => Err(Refuse::not_implemented(format!("{name} is not supported"))),
         None => Ok(()),
+    }
+}
+
+/// Roles are part of what service rules allow at a registration (TS-0001 §9.6.29). In other requests they would count
+/// for access control policies, which there are none of.
+fn roles(request: &Request, create: Option<ResourceType>) -> Decided<Vec<RoleId>> {
+    match (&request.rids, create) {
+        (None, _) => Ok(Vec::new()),
+        (Some(texts), Some(ResourceType::Ae)) => {
+            let parsed = texts.iter().map(|text| text.parse());
+            parsed.collect::<Result<_, _>>().map_err(|error: IdError| Refuse::bad(format!("rids: {error}")))
+        }
+        (Some(_), _) => Err(Refuse::not_implemented("rids is not supported")),
     }
 }
 

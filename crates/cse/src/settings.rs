@@ -17,6 +17,19 @@ pub struct Settings {
     pub registration_lifetime: Duration,
     /// When registrations of AEs are held against a service subscription.
     pub service_subscription: ServiceSubscription,
+    /// What the lists allow that a service rule leaves out.
+    pub absent_rule_lists: AbsentLists,
+}
+
+/// What a service rule without `allowedApp-IDs`, or without `allowedAEs`, allows of them (register A-52): TS-0001
+/// §9.6.29 does not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AbsentLists {
+    /// Nothing: such a rule allows no registration.
+    #[default]
+    Nothing,
+    /// Whatever is asked for, as if the list were `*`: for rules that were written for another CSE.
+    Anything,
 }
 
 /// When registrations of AEs are held against a service subscription (TS-0004 §7.3.2.7, register A-49).

@@ -14,16 +14,20 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use identity::{AppIdPattern, CredentialState, Rule, RuleBook, StemPattern};
+use identity::{AppIdPattern, CredentialState, PatternError, Rule, RuleBook, StemPattern};
 use keys::{CredentialId, pattern::CredentialPattern};
 use onem2m::{
-    id::{AeId, AeIdStem, CseId, EntityId, ResourceName},
+    id::{AeId, AeIdStem, CseId, EntityId, ResourceName, RoleId},
     resource::{ResourceType, attr},
 };
 use serde_json::{Map, Value, json};
 use store::{AuditMut as _, AuditRecord, Outcome, Resource, Resources, ResourcesMut as _, StoreError, Tx};
 
-use crate::{base, marks, resolve::BASE_ID, settings::Settings};
+use crate::{
+    base, marks,
+    resolve::BASE_ID,
+    settings::{AbsentLists, Settings},
+};
 
 /// resourceID and name of the profile.
 const PROFILE_ID: &str = "mssp";
@@ -66,14 +70,18 @@ pub(crate) struct Remembered(Mutex<Option<(String, Arc<Profile>)>>);
 
 impl Remembered {
     /// The profile as of the transaction that `records` belongs to.
-    pub(crate) fn profile(&self, records: &impl Resources, home: &CseId) -> Result<Arc<Profile>, StoreError> {
+    pub(crate) fn profile(
+        &self,
+        records: &impl Resources,
+        settings: &Settings,
+    ) -> Result<Arc<Profile>, StoreError> {
         let Some(stored) = records.resource(PROFILE_ID)? else { return Ok(Arc::new(Profile::None)) };
         let revision = marks::revision(&stored).unwrap_or_default();
         let mut remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match &*remembered {
             Some((known, profile)) if known == revision => Ok(Arc::clone(profile)),
             _ => {
-                let profile = Arc::new(read(records, home)?);
+                let profile = Arc::new(read(records, settings)?);
                 *remembered = Some((revision.to_owned(), Arc::clone(&profile)));
                 Ok(profile)
             }
@@ -82,16 +90,16 @@ impl Remembered {
 }
 
 /// What the stored profile says, read in full.
-pub(crate) fn profile(records: &impl Resources, home: &CseId) -> Result<Profile, StoreError> {
+pub(crate) fn profile(records: &impl Resources, settings: &Settings) -> Result<Profile, StoreError> {
     match records.resource(PROFILE_ID)? {
         None => Ok(Profile::None),
-        Some(_) => read(records, home),
+        Some(_) => read(records, settings),
     }
 }
 
-fn read(records: &impl Resources, home: &CseId) -> Result<Profile, StoreError> {
+fn read(records: &impl Resources, settings: &Settings) -> Result<Profile, StoreError> {
     let nodes = all_of_type(records, ResourceType::ServiceSubscribedNode)?;
-    let mut nodes = nodes.iter().filter(|node| is_node_of(node, home)).peekable();
+    let mut nodes = nodes.iter().filter(|node| is_node_of(node, &settings.home.cse)).peekable();
     if nodes.peek().is_none() {
         return Ok(Profile::NoNode);
     }
@@ -100,10 +108,24 @@ fn read(records: &impl Resources, home: &CseId) -> Result<Profile, StoreError> {
         // A link that leads nowhere allows nothing.
         let Some(resource) = records.resource(link)? else { continue };
         if resource.ty == ResourceType::ServiceSubscribedAppRule.code() {
-            rules.push(rule(&resource)?);
+            rules.push(in_force(rule(&resource)?, settings.absent_rule_lists)?);
         }
     }
     Ok(Profile::Rules(RuleBook::new(rules)))
+}
+
+/// The rule as it is applied, where it leaves lists out.
+fn in_force(mut rule: Rule, absent: AbsentLists) -> Result<Rule, StoreError> {
+    if absent == AbsentLists::Anything {
+        let wrong = |error: PatternError| StoreError::abandon(error.to_string());
+        if rule.app_ids.is_empty() {
+            rule.app_ids.push("*".parse().map_err(wrong)?);
+        }
+        if rule.stems.is_empty() {
+            rule.stems.push("*".parse().map_err(wrong)?);
+        }
+    }
+    Ok(rule)
 }
 
 fn is_node_of(node: &Resource, home: &CseId) -> bool {
@@ -143,6 +165,7 @@ fn rule(resource: &Resource) -> Result<Rule, StoreError> {
         credentials: parsed(resource, attr::APCI)?,
         app_ids: parsed(resource, attr::AAI)?.unwrap_or_default(),
         stems: parsed(resource, attr::AAE)?.unwrap_or_default(),
+        roles: parsed(resource, attr::ARI)?.unwrap_or_default(),
     })
 }
 
@@ -152,9 +175,10 @@ fn attributes(rule: &Rule) -> Map<String, Value> {
         let patterns: Vec<&str> = patterns.iter().map(CredentialPattern::as_str).collect();
         attributes.insert(attr::APCI.into(), json!(patterns));
     }
-    let lists: [(&str, Vec<&str>); 2] = [
+    let lists: [(&str, Vec<&str>); 3] = [
         (attr::AAI, rule.app_ids.iter().map(AppIdPattern::as_str).collect()),
         (attr::AAE, rule.stems.iter().map(StemPattern::as_str).collect()),
+        (attr::ARI, rule.roles.iter().map(RoleId::as_str).collect()),
     ];
     for (name, patterns) in lists {
         if !patterns.is_empty() {
@@ -199,7 +223,7 @@ pub fn subscription_state(
     records: &impl Resources,
     settings: &Settings,
 ) -> Result<SubscriptionState, StoreError> {
-    Ok(match profile(records, &settings.home.cse)? {
+    Ok(match profile(records, settings)? {
         Profile::None => SubscriptionState::NotProvisioned,
         Profile::NoNode => SubscriptionState::NotForThisCse,
         Profile::Rules(book) => SubscriptionState::Rules(book.len()),
@@ -371,8 +395,12 @@ impl Known {
         if self.names.contains(name) {
             return wrong("a rule of this name exists".into());
         }
-        if rule.app_ids.is_empty() || rule.stems.is_empty() {
-            return wrong("without an App-ID pattern and an AE-ID pattern it would allow nothing".into());
+        let lacks_a_list = rule.app_ids.is_empty() || rule.stems.is_empty();
+        if lacks_a_list && settings.absent_rule_lists == AbsentLists::Nothing {
+            return wrong(
+                "without an App-ID pattern and an AE-ID pattern it would allow nothing (absent_rule_lists)"
+                    .into(),
+            );
         }
         if rule.credentials.as_ref().is_some_and(Vec::is_empty) {
             return wrong("an empty list of credentials would allow nothing".into());
@@ -442,5 +470,10 @@ fn shown(rule: &Rule) -> String {
     };
     let app_ids = list(rule.app_ids.iter().map(AppIdPattern::as_str).collect());
     let stems = list(rule.stems.iter().map(StemPattern::as_str).collect());
-    format!("credentials {credentials}; App-IDs {app_ids}; AE-IDs {stems}")
+    let roles = if rule.roles.is_empty() {
+        String::new()
+    } else {
+        format!("; Role-IDs {}", list(rule.roles.iter().map(RoleId::as_str).collect()))
+    };
+    format!("credentials {credentials}; App-IDs {app_ids}; AE-IDs {stems}{roles}")
 }

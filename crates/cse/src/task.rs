@@ -199,10 +199,11 @@ impl Task {
 
     /// Steps Recv-6.0.1 and 6.0.2, and which AE-ID it will be.
     fn assign(&self, tx: &Tx<'_>, random: [u8; RANDOM_OCTETS]) -> Result<Assigned, Stop> {
-        let profile = self.rules.profile(&**tx, &self.settings.home.cse)?;
+        let profile = self.rules.profile(&**tx, &self.settings)?;
         let rules = admission::rules(&self.settings, &profile)?;
         let app_id = create_ae::given_app_id(&self.request);
-        match admission::choose(&self.settings, &self.channel, &self.checked.speaker, rules, app_id)? {
+        let (settings, speaker, roles) = (&self.settings, &self.checked.speaker, &self.checked.roles);
+        match admission::choose(settings, &self.channel, speaker, rules, app_id, roles)? {
             Choice::Known(ae) => Ok(Assigned::Known(ae)),
             Choice::NeedsAnnouncement => Ok(Assigned::NotPossible),
             Choice::Given(ae) => self.if_free(tx, ae)?.ok_or_else(|| Refuse::not_yours().into()),

@@ -16,7 +16,7 @@ pub use channel::{Channel, NotAnOsPeer, OsPeer};
 pub use credential::{Credential, CredentialState, Function, KeyRefusal, UnknownName, usable};
 pub use originator::{Attempt, Home, Known, Refusal, RefusalReason, Speaker, behind_which, check_originator};
 pub use peer::{AlreadyBound, Established, Framework, Peer};
-pub use rule::{Admitted, AppIdPattern, PatternError, Rule, RuleBook, StemPattern, Wanted};
+pub use rule::{Admitted, AppIdPattern, Applicant, PatternError, Rule, RuleBook, StemPattern, Wanted};
 
 /// What kind of CSE this is (T4 §6.3.4.2: cseType).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Which registrations a service subscription allows (TS-0001 §9.6.29, §10.2.2.2 step 003, TS-0004 §7.3.2.7).
 //!
-//! A rule combines credentials, App-IDs and AE-ID-Stems, and allows a registration only if all three fit **the
-//! same** rule. A list that is absent allows nothing (register A-52).
+//! A rule combines credentials, App-IDs, AE-ID-Stems and Role-IDs, and allows a registration only if all of them fit
+//! **the same** rule. A list that is absent allows nothing (register A-52).
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -13,7 +13,7 @@ use keys::{
     CredentialId,
     pattern::{CredentialPattern, EntityPattern},
 };
-use onem2m::id::{AeIdStem, StemKind};
+use onem2m::id::{AeIdStem, RoleId, StemKind};
 use thiserror::Error;
 
 use crate::{Refusal, RefusalReason};
@@ -158,6 +158,8 @@ pub struct Rule {
     pub app_ids: Vec<AppIdPattern>,
     /// `allowedAEs`.
     pub stems: Vec<StemPattern>,
+    /// `allowedRole-IDs`: the roles that a registration may name; naming none needs none.
+    pub roles: Vec<RoleId>,
 }
 
 impl Rule {
@@ -169,9 +171,21 @@ impl Rule {
         }
     }
 
-    fn allows_app(&self, app_id: &str) -> bool {
-        self.app_ids.iter().any(|pattern| pattern.matches(app_id))
+    fn allows(&self, applicant: &Applicant<'_>) -> bool {
+        self.app_ids.iter().any(|pattern| pattern.matches(applicant.app_id))
+            && applicant.roles.iter().all(|role| self.roles.contains(role))
     }
+}
+
+/// Who wants to register, apart from the AE-ID.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Applicant<'a> {
+    /// The Credential-ID of the association, `None` if there is none.
+    pub credential: Option<&'a CredentialId>,
+    /// The App-ID in the request.
+    pub app_id: &'a str,
+    /// The Role IDs in the request.
+    pub roles: &'a [RoleId],
 }
 
 /// Which AE-ID-Stem a registration is about.
@@ -254,42 +268,31 @@ impl RuleBook {
         numbers.filter_map(|number| self.rules.get(*number)).filter(move |rule| rule.applies_to(credential))
     }
 
-    /// Decides on the registration of an AE with this App-ID by a sender with this credential, `None` if there
-    /// is no association.
+    /// Decides on the registration of an AE by `applicant`.
     ///
     /// A sender that is not known by an AE-ID and asks for another stem than the only one that it may have, is
     /// told what anybody is told who speaks in another's name.
     ///
     /// # Errors
     /// [`Refusal`] with 4126 if no rule fits, or 4106 for another's stem.
-    pub fn admit(
-        &self,
-        credential: Option<&CredentialId>,
-        app_id: &str,
-        wanted: Wanted<'_>,
-    ) -> Result<Admitted, Refusal> {
+    pub fn admit(&self, applicant: &Applicant<'_>, wanted: Wanted<'_>) -> Result<Admitted, Refusal> {
         match wanted {
-            Wanted::Known(stem) => self.exactly(credential, app_id, stem),
+            Wanted::Known(stem) => self.exactly(applicant, stem),
             Wanted::Claimed(stem) => {
-                let mut own = self.of(credential).flat_map(|rule| &rule.stems);
+                let mut own = self.of(applicant.credential).flat_map(|rule| &rule.stems);
                 let first = own.next();
                 let single = first.filter(|first| own.all(|pattern| pattern == *first));
                 match single.and_then(StemPattern::only) {
                     Some(only) if only != *stem => Err(Refusal::impersonation(RefusalReason::Impersonation)),
-                    _ => self.exactly(credential, app_id, stem),
+                    _ => self.exactly(applicant, stem),
                 }
             }
-            Wanted::Open(letter) => self.open(credential, app_id, letter),
+            Wanted::Open(letter) => self.open(applicant, letter),
         }
     }
 
-    fn exactly(
-        &self,
-        credential: Option<&CredentialId>,
-        app_id: &str,
-        stem: &AeIdStem,
-    ) -> Result<Admitted, Refusal> {
-        let allowing = self.of(credential).filter(|rule| rule.allows_app(app_id));
+    fn exactly(&self, applicant: &Applicant<'_>, stem: &AeIdStem) -> Result<Admitted, Refusal> {
+        let allowing = self.of(applicant.credential).filter(|rule| rule.allows(applicant));
         let mut patterns = allowing.flat_map(|rule| &rule.stems).filter(|pattern| pattern.matches(stem));
         let first = patterns.next().ok_or_else(Refusal::no_rule)?;
         let named = first.only().is_some() || patterns.any(|pattern| pattern.only().is_some());
@@ -298,13 +301,8 @@ impl RuleBook {
 
     /// The only stem there is, or else a fresh one. Of several stems none is picked: which of its devices the
     /// holder of the key had in mind, only the holder can say (register A-26).
-    fn open(
-        &self,
-        credential: Option<&CredentialId>,
-        app_id: &str,
-        letter: Option<StemKind>,
-    ) -> Result<Admitted, Refusal> {
-        let allowing = self.of(credential).filter(|rule| rule.allows_app(app_id));
+    fn open(&self, applicant: &Applicant<'_>, letter: Option<StemKind>) -> Result<Admitted, Refusal> {
+        let allowing = self.of(applicant.credential).filter(|rule| rule.allows(applicant));
         let fits = |pattern: &&StemPattern| letter.is_none_or(|letter| pattern.allows_letter(letter));
         let patterns: BTreeSet<&StemPattern> = allowing.flat_map(|rule| &rule.stems).filter(fits).collect();
         if let (1, Some(stem)) = (patterns.len(), patterns.first().and_then(|pattern| pattern.only())) {
@@ -333,7 +331,12 @@ mod tests {
     }
 
     fn rule(credentials: Option<&[&str]>, app_ids: &[&str], stems: &[&str]) -> Rule {
-        Rule { credentials: credentials.map(all), app_ids: all(app_ids), stems: all(stems) }
+        Rule {
+            credentials: credentials.map(all),
+            app_ids: all(app_ids),
+            stems: all(stems),
+            roles: Vec::new(),
+        }
     }
 
     fn stem(text: &str) -> AeIdStem {
@@ -349,8 +352,19 @@ mod tests {
     }
 
     fn ask(book: &RuleBook, who: Option<&str>, app: &str, wanted: Wanted<'_>) -> Result<Admitted, Rsc> {
-        let who = who.map(id);
-        book.admit(who.as_ref(), app, wanted).map_err(|refusal| refusal.rsc)
+        ask_in_roles(book, who, app, &[], wanted)
+    }
+
+    fn ask_in_roles(
+        book: &RuleBook,
+        who: Option<&str>,
+        app_id: &str,
+        roles: &[&str],
+        wanted: Wanted<'_>,
+    ) -> Result<Admitted, Rsc> {
+        let (who, roles) = (who.map(id), all::<RoleId>(roles));
+        let applicant = Applicant { credential: who.as_ref(), app_id, roles: &roles };
+        book.admit(&applicant, wanted).map_err(|refusal| refusal.rsc)
     }
 
     const LIGHT1: Option<&str> = Some("12-light1@home.example.org");
@@ -450,6 +464,28 @@ mod tests {
             }
         }
         assert_eq!(ask(&RuleBook::default(), LIGHT1, "Nx", Wanted::Open(None)), NO_RULE);
+    }
+
+    /// TS-0001 §9.6.29: the roles that are named are part of the combination.
+    #[test]
+    fn a_role_fits_the_same_rule() {
+        let in_roles = |stem: &str, roles: &[&str]| Rule {
+            roles: all(roles),
+            ..rule(Some(&["12-light1@home.example.org"]), &["N1"], &[stem])
+        };
+        let book = RuleBook::new([in_roles("Cone", &["admin@x.org", "guest@x.org"]), in_roles("Ctwo", &[])]);
+        let (one, two) = (stem("Cone"), stem("Ctwo"));
+        let ask = |stem, roles: &[&str]| ask_in_roles(&book, LIGHT1, "N1", roles, Wanted::Known(stem));
+        for roles in [&[][..], &["guest@x.org"], &["guest@x.org", "admin@x.org"]] {
+            assert_eq!(ask(&one, roles), exactly("Cone", true), "{roles:?}");
+        }
+        for roles in [&["root@x.org"][..], &["admin@x.org", "root@x.org"]] {
+            assert_eq!(ask(&one, roles), NO_RULE, "{roles:?}");
+        }
+        assert_eq!(ask(&two, &[]), exactly("Ctwo", true));
+        assert_eq!(ask(&two, &["admin@x.org"]), NO_RULE, "a list that is absent allows no role");
+        let open = ask_in_roles(&book, LIGHT1, "N1", &["admin@x.org"], Wanted::Open(None));
+        assert_eq!(open, exactly("Cone", true));
     }
 
     #[test]

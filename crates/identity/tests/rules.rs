@@ -1,7 +1,7 @@
 //! Service rules against a plain reading of the standard, over many made-up ones.
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
-use identity::{Admitted, AppIdPattern, Rule, RuleBook, StemPattern, Wanted};
+use identity::{Admitted, AppIdPattern, Applicant, Rule, RuleBook, StemPattern, Wanted};
 use keys::{CredentialId, pattern::CredentialPattern};
 use onem2m::{
     id::{AeIdStem, StemKind},
@@ -41,6 +41,7 @@ impl Texts {
             credentials: self.credentials.as_ref().map(credentials),
             app_ids: self.app_ids.iter().map(|text| text.parse().unwrap()).collect(),
             stems: self.stems.iter().map(|text| text.parse().unwrap()).collect(),
+            roles: Vec::new(),
         }
     }
 
@@ -96,8 +97,8 @@ proptest! {
         let allowed = rules.iter().any(|rule| rule.allows(credential.as_deref(), &app, &stem));
         let id: Option<CredentialId> = credential.as_ref().map(|text| text.parse().unwrap());
         let wanted: AeIdStem = stem.parse().unwrap();
-        let known = book.admit(id.as_ref(), &app, Wanted::Known(&wanted));
-        let claimed = book.admit(id.as_ref(), &app, Wanted::Claimed(&wanted));
+        let known = book.admit(&Applicant { credential: id.as_ref(), app_id: &app, roles: &[] }, Wanted::Known(&wanted));
+        let claimed = book.admit(&Applicant { credential: id.as_ref(), app_id: &app, roles: &[] }, Wanted::Claimed(&wanted));
         prop_assert_eq!(known.is_ok(), allowed);
         prop_assert_eq!(claimed.is_ok(), allowed);
         match known {
@@ -132,7 +133,7 @@ proptest! {
     ) {
         let book = RuleBook::new(rules.iter().map(Texts::rule));
         let id: Option<CredentialId> = credential.as_ref().map(|text| text.parse().unwrap());
-        let assigned = match book.admit(id.as_ref(), &app, Wanted::Open(letter)) {
+        let assigned = match book.admit(&Applicant { credential: id.as_ref(), app_id: &app, roles: &[] }, Wanted::Open(letter)) {
             Err(refusal) => {
                 prop_assert_eq!(refusal.rsc, Rsc::AppRuleValidationFailed);
                 return Ok(());
@@ -149,7 +150,8 @@ proptest! {
         for stem in assigned {
             prop_assert!(letter.is_none_or(|letter| letter == stem.kind()));
             prop_assert!(rules.iter().any(|rule| rule.allows(credential.as_deref(), &app, stem.as_str())));
-            prop_assert!(book.admit(id.as_ref(), &app, Wanted::Known(&stem)).is_ok());
+            let applicant = Applicant { credential: id.as_ref(), app_id: &app, roles: &[] };
+            prop_assert!(book.admit(&applicant, Wanted::Known(&stem)).is_ok());
         }
     }
 }

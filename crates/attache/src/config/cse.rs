@@ -29,6 +29,17 @@ pub(crate) struct CseSection {
     /// `auto` or `enforce`: when registrations of AEs are held against service rules.
     #[serde(default)]
     service_subscription: Subscription,
+    /// `nothing` or `anything`: what `app_ids` and `ae_ids` allow that a service rule leaves out.
+    #[serde(default)]
+    absent_rule_lists: Absent,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Absent {
+    #[default]
+    Nothing,
+    Anything,
 }
 
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
@@ -82,6 +93,10 @@ impl CseSection {
             service_subscription: match self.service_subscription {
                 Subscription::Auto => cse::ServiceSubscription::Auto,
                 Subscription::Enforce => cse::ServiceSubscription::Enforce,
+            },
+            absent_rule_lists: match self.absent_rule_lists {
+                Absent::Nothing => cse::AbsentLists::Nothing,
+                Absent::Anything => cse::AbsentLists::Anything,
             },
         }
     }

@@ -75,7 +75,7 @@ impl RuleText {
         let stem: StemPattern = self.ae_id.parse().map_err(Failure::internal)?;
         Ok(ServiceRule {
             name: self.name.parse().map_err(Failure::internal)?,
-            rule: Rule { credentials, app_ids: vec![app_id], stems: vec![stem] },
+            rule: Rule { credentials, app_ids: vec![app_id], stems: vec![stem], roles: Vec::new() },
         })
     }
 }

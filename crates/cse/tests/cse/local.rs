@@ -173,6 +173,7 @@ async fn rules_for_local_registrations() {
             credentials: credentials.map(|text| vec![text.parse().unwrap()]),
             app_ids: vec![app.parse().unwrap()],
             stems: vec![stem.parse().unwrap()],
+            roles: Vec::new(),
         },
     };
     let rules = vec![rule("gw", None, "Ngw.example", "Cgw"), rule("any", Some("*"), "Nlight.example", "C*")];

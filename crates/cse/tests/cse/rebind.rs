@@ -294,6 +294,7 @@ async fn rules_must_follow() {
             credentials: Some(vec![id.parse().unwrap()]),
             app_ids: vec!["Nlight.example".parse().unwrap()],
             stems: vec!["Clight*".parse().unwrap()],
+            roles: Vec::new(),
         },
     };
     let rules = vec![rule("old", "12-light1@home.example.org"), rule("newer", "12-newer@home.example.org")];

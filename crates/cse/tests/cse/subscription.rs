@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use cse::{
-    ServiceRule, ServiceSubscription, SubscriptionState, add_service_rules, drop_service_subscription,
-    remove_service_rule, service_rules, subscription_state,
+    AbsentLists, ServiceRule, ServiceSubscription, SubscriptionState, add_service_rules,
+    drop_service_subscription, remove_service_rule, service_rules, subscription_state,
 };
 use identity::{CseType, Peer, Rule};
 use onem2m::{
@@ -29,6 +29,7 @@ fn rule(name: &str, credentials: Option<&[&str]>, app_ids: &[&str], stems: &[&st
             credentials: credentials.map(parsed),
             app_ids: app_ids.iter().map(|text| text.parse().unwrap()).collect(),
             stems: stems.iter().map(|text| text.parse().unwrap()).collect(),
+            roles: Vec::new(),
         },
     }
 }
@@ -110,6 +111,55 @@ async fn a_rule_gives_the_credential_its_stem() {
     assert_eq!(subject, "//example.org/mn-cse-123456/Clight2");
     let own = request(Operation::Retrieve, "Clight2", Some("Clight2"));
     assert_eq!(world.ask(&light2, own).await.rsc, Rsc::Ok);
+}
+
+/// TS-0001 §9.6.29: the roles that a registration names are part of what a rule allows.
+#[tokio::test]
+async fn a_rule_says_which_roles_a_registration_may_name() {
+    let world = World::new().await;
+    let light1 = world.device(1, Some("Clight1")).await;
+    let in_roles = |roles: &[&str]| {
+        let mut request = create(Some("Clight1"), ae());
+        request.rids = Some(roles.iter().map(|role| (*role).to_owned()).collect());
+        request
+    };
+    let not_implemented = Rsc::NotImplemented;
+    assert_eq!(world.refuses(&light1, in_roles(&["admin@x.org"])).await, not_implemented, "without rules");
+    let mut rule = light(1);
+    rule.rule.roles = vec!["admin@x.org".parse().unwrap(), "guest@x.org".parse().unwrap()];
+    world.provision(vec![rule.clone()]).await.unwrap();
+    assert_eq!(world.store.read(|records| service_rules(records)).await.unwrap(), [rule], "stored as ari");
+    for (roles, expected) in [
+        (&["admin"][..], Rsc::BadRequest),
+        (&["root@x.org"], NO_RULE),
+        (&["admin@x.org", "root@x.org"], NO_RULE),
+    ] {
+        assert_eq!(world.refuses(&light1, in_roles(roles)).await, expected, "{roles:?}");
+    }
+    assert_eq!(world.ask(&light1, in_roles(&["guest@x.org"])).await.rsc, Rsc::Created);
+    let mut own = request(Operation::Retrieve, "Clight1", Some("Clight1"));
+    own.rids = Some(vec!["guest@x.org".into()]);
+    assert_eq!(
+        world.refuses(&light1, own).await,
+        not_implemented,
+        "there are no rights that roles could give"
+    );
+}
+
+/// Register A-52.
+#[tokio::test]
+async fn a_list_that_is_left_out_allows_nothing_unless_the_operator_says_so() {
+    let mut world = World::new().await;
+    let light1 = world.device(1, None).await;
+    let open = rule("open", Some(&["12-*@home.example.org"]), &[], &[]);
+    let refused = world.provision(vec![open.clone()]).await.unwrap_err().to_string();
+    assert!(refused.contains("it would allow nothing (absent_rule_lists)"), "{refused}");
+    world.settings.absent_rule_lists = AbsentLists::Anything;
+    world.provision(vec![open.clone()]).await.unwrap();
+    assert_eq!(world.store.read(|records| service_rules(records)).await.unwrap(), [open], "kept as written");
+    assert_eq!(world.refuses(&light1, create(Some("Clight1"), ae())).await, NO_RULE);
+    world.restart().await;
+    assert_eq!(assigned(&world, &light1, Some("Clight1"), ae()).await, "Clight1");
 }
 
 /// B7: a wildcard leaves the choice to the registrar, or to the device.

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use cse::{Registrar, ServiceSubscription, Settings, Witness};
+use cse::{AbsentLists, Registrar, ServiceSubscription, Settings, Witness};
 use identity::{Channel, CseType, Established, Function, Home, Peer};
 use keys::{KeyLengthPolicy, Kpsa, Secret, SeededRng};
 use onem2m::{
@@ -59,6 +59,7 @@ impl World {
             releases: vec!["2a".into(), "3".into()],
             registration_lifetime: DAY,
             service_subscription,
+            absent_rule_lists: AbsentLists::default(),
         };
         let refusals = Arc::new(Refusals::default());
         let registrar = Registrar::new(settings.clone(), store.clone(), clock.clone(), rng, refusals.clone());

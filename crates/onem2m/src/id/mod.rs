@@ -31,6 +31,7 @@ mod fqdn;
 mod from_param;
 mod node;
 mod resource_name;
+mod role;
 mod text;
 
 pub use ae::{AeId, AeIdStem, MAX_AE_ID_STEM, StemKind};
@@ -42,6 +43,7 @@ pub use fqdn::Fqdn;
 pub use from_param::{AbsoluteId, FromParam, SpRelativeId};
 pub use node::NodeId;
 pub use resource_name::{ResourceName, VIRTUAL_NAMES};
+pub use role::RoleId;
 pub use text::{IdError, IdProblem, MAX_ID};
 
 pub(crate) use cse::split_sp;
