@@ -5,6 +5,7 @@
 //!
 //! ```text
 //!   async callers ---- write --> queue --> one writing thread: a savepoint each, one commit, then answers
+//!                 ---- psk, read_brief: at once, on the caller's own thread; if that is slow or not possible:
 //!                 ---- psk ----> queue --> lookup thread(s): one descent of one tree, open the sealed key
 //!                 ---- read ---> queue --> reading threads: one consistent view each
 //!                 <--- Event --- following thread: what this and other processes committed
@@ -39,6 +40,8 @@ pub mod csv_import;
 mod error;
 mod import;
 mod kek;
+mod nearby;
+mod options;
 mod queue;
 mod readers;
 mod resources;
@@ -59,7 +62,8 @@ pub use credentials::{
 pub use error::{Conflict, Damaged, Fault, FaultKind, KekError, OpenError, StoreError, Unacceptable};
 pub use import::{ImportEnd, ImportOptions, ImportProblem, ImportProgress, ImportReport, ImportStage};
 pub use kek::{KEK_OCTETS, KekSource};
+pub use options::{CommitHook, Options};
 pub use resources::{MAX_LISTED, Resource, Resources, ResourcesMut};
 pub use statistics::Statistics;
-pub use store::{CommitHook, Options, Store};
+pub use store::Store;
 pub use tx::{Reader, Tx};

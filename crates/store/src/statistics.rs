@@ -9,6 +9,7 @@ pub(crate) struct Counters {
     pub(crate) reads: AtomicU64,
     pub(crate) lookups: AtomicU64,
     pub(crate) lookup_groups: AtomicU64,
+    pub(crate) nearby: AtomicU64,
 }
 
 /// What a store has done since it was opened, and what is waiting.
@@ -20,12 +21,14 @@ pub struct Statistics {
     pub commits: u64,
     /// Groups that failed as a whole.
     pub failed_commits: u64,
-    /// General reads.
+    /// General reads, wherever they were served.
     pub reads: u64,
-    /// Key lookups.
+    /// Key lookups, wherever they were served.
     pub lookups: u64,
     /// Times that a lookup thread woke up; it serves several lookups at a time.
     pub lookup_groups: u64,
+    /// Lookups and brief reads that were served on their caller's own thread.
+    pub nearby: u64,
     /// Write transactions waiting now.
     pub waiting_writes: usize,
     /// General reads waiting now.
@@ -44,6 +47,7 @@ impl Counters {
             reads: value(&self.reads),
             lookups: value(&self.lookups),
             lookup_groups: value(&self.lookup_groups),
+            nearby: value(&self.nearby),
             waiting_writes: writes,
             waiting_reads: reads,
             waiting_lookups: lookups,

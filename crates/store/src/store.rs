@@ -4,8 +4,8 @@ use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError, mpsc},
-    thread::JoinHandle,
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering, mpsc},
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -15,88 +15,17 @@ use onem2m::time::Clock;
 use tokio::sync::{broadcast, oneshot};
 
 use crate::{
-    Changes, Event, Fault, Follower, KekSource, KeyRecord, OpenError, Reader, Statistics, StoreError, Tx,
+    Changes, Credentials as _, Event, Fault, Follower, KekSource, KeyRecord, OpenError, Options, Reader,
+    Statistics, StoreError, Tx,
     changes::{self, Nudge},
     connection,
+    nearby::{Nearby, View},
     queue::Queue,
     readers::{Lookup, Read, ReadThread},
     seal::Sealer,
     statistics::Counters,
     writer::{Body, Job, Writer},
 };
-
-/// Called on the writing thread after each commit and before its callers are answered, with the number of
-/// transactions in the group.
-pub type CommitHook = Arc<dyn Fn(usize) + Send + Sync>;
-
-/// How a store is run. The defaults suit a server.
-#[derive(Clone)]
-pub struct Options {
-    /// Threads for key lookups.
-    pub lookup_threads: usize,
-    /// Threads for every other read.
-    pub reader_threads: usize,
-    /// How many write transactions may wait.
-    pub write_queue: usize,
-    /// How many general reads may wait.
-    pub read_queue: usize,
-    /// How many key lookups may wait.
-    pub lookup_queue: usize,
-    /// Most transactions in one commit.
-    pub group: usize,
-    /// Page cache of each reading thread, in KiB.
-    pub reader_cache_kib: u32,
-    /// Page cache of the writing thread, in KiB.
-    pub writer_cache_kib: u32,
-    /// How long to wait for another process that is writing.
-    pub lock_timeout: Duration,
-    /// How often a subscription looks for what other processes commit; its own process's commits wake it.
-    pub poll_interval: Duration,
-    /// How many announced changes are kept for followers of other processes.
-    pub keep_changes: u32,
-    /// Largest size of the database file in octets, the write-ahead log not counted; `None` for no limit.
-    pub max_file_octets: Option<u64>,
-    /// An observer of commits.
-    pub on_commit: Option<CommitHook>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            lookup_threads: 1,
-            reader_threads: 2,
-            write_queue: 1024,
-            read_queue: 256,
-            lookup_queue: 1024,
-            group: 256,
-            reader_cache_kib: 8 * 1024,
-            writer_cache_kib: 16 * 1024,
-            lock_timeout: Duration::from_secs(5),
-            poll_interval: Duration::from_millis(100),
-            keep_changes: 65_536,
-            max_file_octets: None,
-            on_commit: None,
-        }
-    }
-}
-
-impl Options {
-    /// For a program that imports a great many credentials and ends: a larger cache for the writer.
-    #[must_use]
-    pub fn for_bulk_import() -> Self {
-        Self { writer_cache_kib: 256 * 1024, ..Self::default() }
-    }
-}
-
-impl fmt::Debug for Options {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options")
-            .field("lookup_threads", &self.lookup_threads)
-            .field("reader_threads", &self.reader_threads)
-            .field("group", &self.group)
-            .finish_non_exhaustive()
-    }
-}
 
 /// A handle to one open store; clones share its threads. The last one closes it.
 #[derive(Clone)]
@@ -114,6 +43,7 @@ struct Inner {
     writes: Arc<Queue<Box<dyn Job>>>,
     reads: Arc<Queue<Read>>,
     lookups: Arc<Queue<Lookup>>,
+    nearby: Nearby,
     nudge: Arc<Nudge>,
     /// The sender of announcements, once somebody has subscribed.
     announcements: Mutex<Option<broadcast::Sender<Event>>>,
@@ -145,9 +75,20 @@ impl Store {
             connection::open(&path, kek, rng.as_ref(), &options).map_err(|error| error.at(&path))?;
         connection::keep_pages(&connection, options.writer_cache_kib)?;
         connection::limit_size(&connection, options.max_file_octets)?;
+        let (sealer, counters) = (Arc::new(sealer), Arc::<Counters>::default());
+        let at_once = Options { lock_timeout: Duration::ZERO, ..options.clone() };
+        let nearby = (0..options.nearby_readers).map(|_| reading_connection(&path, &at_once));
+        let nearby = nearby.collect::<Result<Vec<_>, _>>()?;
         let inner = Arc::new(Inner {
-            sealer: Arc::new(sealer),
-            counters: Arc::default(),
+            nearby: Nearby::new(
+                nearby,
+                options.nearby_slow,
+                path.clone(),
+                Arc::clone(&sealer),
+                Arc::clone(&counters),
+            ),
+            sealer,
+            counters,
             writes: Arc::new(Queue::new("write", options.write_queue)),
             reads: Arc::new(Queue::new("read", options.read_queue)),
             lookups: Arc::new(Queue::new("lookup", options.lookup_queue)),
@@ -218,6 +159,25 @@ impl Store {
         receiver.await.unwrap_or(Err(StoreError::Closed))
     }
 
+    /// Like [`Self::read`], for a body that reads a handful of rows by their keys: run on the caller's own thread
+    /// where that is quick, else as any other read. The body may be run more than once.
+    ///
+    /// # Errors
+    /// As for [`Self::read`].
+    pub async fn read_brief<R, F>(&self, body: F) -> Result<R, StoreError>
+    where
+        F: Fn(&Reader<'_>) -> Result<R, StoreError> + Send + 'static,
+        R: Send + 'static,
+    {
+        match self.inner.nearby.read(View::Several, &body) {
+            Some(outcome) => {
+                self.inner.counters.reads.fetch_add(1, Ordering::Relaxed);
+                outcome
+            }
+            None => self.read(body).await,
+        }
+    }
+
     /// Like [`Self::read`] for callers without a runtime; waits for a place in the queue.
     ///
     /// # Errors
@@ -235,7 +195,8 @@ impl Store {
     }
 
     /// The credential of `function` with this `psk_identity`, and its key: what a handshake waits for. One
-    /// descent of one tree, on a thread that does nothing else.
+    /// descent of one tree, at once on the caller's own thread where that is quick, else on a thread that does
+    /// nothing else. Takes as long for an identity that is not there, or whose key was erased, as for any other.
     ///
     /// # Errors
     /// [`StoreError::Busy`], [`StoreError::Damaged`] or [`StoreError::Fault`].
@@ -244,6 +205,12 @@ impl Store {
         function: Function,
         identity: PskIdentity,
     ) -> Result<Option<KeyRecord>, StoreError> {
+        if let Some(found) =
+            self.inner.nearby.read(View::OneStatement, |reader| reader.psk(function, &identity))
+        {
+            self.inner.counters.lookups.fetch_add(1, Ordering::Relaxed);
+            return found;
+        }
         let (answer, receiver) = oneshot::channel();
         self.inner.lookups.offer(Lookup { function, identity, answer })?;
         receiver.await.unwrap_or(Err(StoreError::Closed))
@@ -401,11 +368,8 @@ impl Inner {
     }
 
     fn read_thread(&self) -> Result<ReadThread, StoreError> {
-        let connection = connection::connect(&self.path, &self.options)?;
-        connection.pragma_update(None, "query_only", true)?;
-        connection::keep_pages(&connection, self.options.reader_cache_kib)?;
         Ok(ReadThread {
-            connection,
+            connection: reading_connection(&self.path, &self.options)?,
             path: self.path.clone(),
             sealer: Arc::clone(&self.sealer),
             counters: Arc::clone(&self.counters),
@@ -422,6 +386,7 @@ impl Inner {
     fn shut(&self) {
         self.reads.close();
         self.lookups.close();
+        self.nearby.close();
         self.nudge.stop();
         // Ends the subscriptions.
         drop(self.announcements.lock().unwrap_or_else(PoisonError::into_inner).take());
@@ -439,14 +404,21 @@ impl Drop for Inner {
     }
 }
 
+fn reading_connection(path: &Path, options: &Options) -> Result<rusqlite::Connection, StoreError> {
+    let connection = connection::connect(path, options)?;
+    connection.pragma_update(None, "query_only", true)?;
+    connection::keep_pages(&connection, options.reader_cache_kib)?;
+    Ok(connection)
+}
+
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StoreError> {
-    let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(run);
+    let spawned = thread::Builder::new().name(name.to_owned()).spawn(run);
     spawned.map_err(|error| Fault::other(format!("cannot start thread {name}: {error}")).into())
 }
 
 fn join(thread: JoinHandle<()>) {
     // A body may hold the last handle, so that closing happens on one of our own threads; it ends by itself.
-    if thread.thread().id() != std::thread::current().id() && thread.join().is_err() {
+    if thread.thread().id() != thread::current().id() && thread.join().is_err() {
         tracing::error!("a thread of the store panicked");
     }
 }

@@ -21,6 +21,8 @@ const FACTS_SQL: &str =
     concat!("SELECT ", facts!(), " FROM psk_lookup_table WHERE function = ?1 AND psk_identity = ?2");
 pub(crate) const PSK_SQL: &str =
     concat!("SELECT ", facts!(), ", psk FROM psk_lookup_table WHERE function = ?1 AND psk_identity = ?2");
+/// The columns of `PSK_SQL` for an identity that has no row: those of a revoked AE.
+const MADE_UP_SQL: &str = "SELECT ?1, ?2, 'ae', '//none.example.org/cse/Cnone', 'revoked', NULL, 1, 0, NULL";
 const RECORD_SQL: &str = concat!(
     "SELECT ",
     facts!(),
@@ -63,18 +65,14 @@ impl Credentials for Reader<'_> {
         let identity = stored_form(identity.as_str());
         let mut statement = self.connection.prepare_cached(PSK_SQL)?;
         let mut rows = statement.query((function.as_str(), &*identity))?;
-        let Some(row) = rows.next()? else { return Ok(None) };
-        let credential = facts(row)?;
-        let named = Named { row, table: schema::CREDENTIALS, key: &identity };
-        let key = match row.get_ref(FACTS)?.as_blob_or_null().map_err(|error| named.damaged("psk", &error))? {
-            None => None,
-            Some(cell) => {
-                let secret = self.sealer.open(&place_of_key(&[function.as_str(), &identity]), cell)?;
-                let policy = length_policy(credential.allow_short_key);
-                Some(Kpsa::new(secret, policy).map_err(|error| named.damaged("psk", &error))?)
+        match rows.next()? {
+            Some(row) => self.key_record(row, function, &identity).map(Some),
+            None => {
+                drop(rows);
+                self.as_if_there(function, &identity)?;
+                Ok(None)
             }
-        };
-        Ok(Some(KeyRecord { credential, key }))
+        }
     }
 
     fn credentials(&self, page: &CredentialPage) -> Result<Vec<CredentialRecord>, StoreError> {
@@ -106,6 +104,37 @@ impl Credentials for Reader<'_> {
 }
 
 impl Reader<'_> {
+    fn key_record(&self, row: &Row<'_>, function: Function, identity: &str) -> Result<KeyRecord, StoreError> {
+        let credential = facts(row)?;
+        let named = Named { row, table: schema::CREDENTIALS, key: identity };
+        let key = [function.as_str(), identity];
+        let place = place_of_key(&key);
+        let key = match row.get_ref(FACTS)?.as_blob_or_null().map_err(|error| named.damaged("psk", &error))? {
+            None => {
+                // Whoever times the refusal does not learn that the key was erased.
+                self.sealer.open_nothing(&place);
+                None
+            }
+            Some(cell) => {
+                let secret = self.sealer.open(&place, cell)?;
+                let policy = length_policy(credential.allow_short_key);
+                Some(Kpsa::new(secret, policy).map_err(|error| named.damaged("psk", &error))?)
+            }
+        };
+        Ok(KeyRecord { credential, key })
+    }
+
+    /// Does with a row made up for the purpose what is done with one that is found: whoever times the refusal
+    /// does not learn that there is none.
+    fn as_if_there(&self, function: Function, identity: &str) -> Result<(), StoreError> {
+        let mut statement = self.connection.prepare_cached(MADE_UP_SQL)?;
+        let mut rows = statement.query((function.as_str(), identity))?;
+        if let Some(row) = rows.next()? {
+            drop(std::hint::black_box(self.key_record(row, function, identity)?));
+        }
+        Ok(())
+    }
+
     fn facts(&self, function: Function, identity: &str) -> Result<Option<Credential>, StoreError> {
         let mut statement = self.connection.prepare_cached(FACTS_SQL)?;
         statement.query_row((function.as_str(), identity), |row| Ok(facts(row))).optional()?.transpose()

@@ -10,6 +10,7 @@ mod crash;
 mod following;
 mod groups;
 mod import;
+mod nearby;
 mod opening;
 mod overload;
 mod sealing;
