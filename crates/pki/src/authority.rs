@@ -16,7 +16,7 @@ use x509_cert::{
 use zeroize::Zeroizing;
 
 use crate::{
-    Constraints, PkiError, PrivateKey, Profile, Serial, SubjectKey, Validity, draft, draft::Draft,
+    Constraints, PkiError, PrivateKey, Profile, Request, Serial, SubjectKey, Validity, draft, draft::Draft,
     key::is_p256_spki, pem,
 };
 
@@ -170,7 +170,7 @@ impl Authority {
     /// [`PkiError::KeyMismatch`] if the key is another's.
     pub fn from_parts(path: Vec<Vec<u8>>, key: PrivateKey) -> Result<Self, PkiError> {
         let bad = PkiError::AuthorityCertificate;
-        let own = path.first().ok_or(bad("there is none"))?;
+        let own = path.first().ok_or_else(|| bad("there is none"))?;
         let own = Certificate::from_der(own).map_err(|_| bad("it is no DER certificate"))?;
         let tbs = own.tbs_certificate();
         let basic =
@@ -195,7 +195,8 @@ impl Authority {
     /// Makes a certificate.
     ///
     /// # Errors
-    /// [`PkiError`] if the name has no form in a certificate, or the key is not of P-256.
+    /// [`PkiError`] if the name has no form in a certificate, the key is not of P-256, or the request asks
+    /// for another name.
     pub fn issue(
         &self,
         profile: &Profile,
@@ -224,6 +225,11 @@ impl Authority {
                 (key.spki_der()?, Some(key))
             }
             SubjectKey::Public(spki) => (spki.to_vec(), None),
+            SubjectKey::Csr(bytes) => {
+                let request = Request::from_bytes(bytes)?;
+                request.check_names(profile)?;
+                (request.spki().to_vec(), None)
+            }
             SubjectKey::Private(key) => (key.spki_der()?, None),
         };
         let subject = draft::named(&profile.common_name())?;
@@ -318,6 +324,15 @@ impl Authority {
     #[must_use]
     pub fn path(&self) -> &[Vec<u8>] {
         &self.path
+    }
+
+    pub(crate) const fn subject(&self) -> &Name {
+        &self.subject
+    }
+
+    /// DER `SubjectPublicKeyInfo` of its key.
+    pub(crate) fn spki(&self) -> &[u8] {
+        &self.spki
     }
 
     /// What stands between a certificate of this authority and the root: nothing if it is the root.

@@ -2,7 +2,7 @@
 
 use der::{
     Decode as _, Encode as _,
-    asn1::{BitString, ObjectIdentifier, OctetString},
+    asn1::{ObjectIdentifier, OctetString},
     oid::AssociatedOid,
 };
 use p256::{
@@ -14,7 +14,7 @@ use p256::{
 };
 use sha1::{Digest as _, Sha1};
 use x509_cert::{
-    TbsCertificate,
+    AlgorithmIdentifier, TbsCertificate,
     builder::{Builder as _, CertificateBuilder, profile::BuilderProfile},
     ext::{
         Extension,
@@ -28,6 +28,8 @@ use x509_cert::{
 };
 
 use crate::{PkiError, PrivateKey, Serial, Validity};
+
+const ECDSA_WITH_SHA_256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
 
 /// Everything of a certificate but the signature. Signing it twice, with a throw-away key and then with the
 /// authority's, yields the same contents.
@@ -67,7 +69,7 @@ impl Draft {
         critical: bool,
         value: &E,
     ) -> Result<(), PkiError> {
-        self.extensions.push(extension(E::OID, critical, value)?);
+        self.extensions.push(extension_of(critical, value)?);
         Ok(())
     }
 
@@ -130,6 +132,19 @@ pub(crate) fn extension<E: der::Encode>(
     Ok(Extension { extn_id: oid, critical, extn_value: octets(&der)? })
 }
 
+/// An extension whose type says what it is called.
+pub(crate) fn extension_of<E: der::Encode + AssociatedOid>(
+    critical: bool,
+    value: &E,
+) -> Result<Extension, PkiError> {
+    extension(E::OID, critical, value)
+}
+
+/// ECDSA with SHA-256, without parameters (RFC 5758 §3.2).
+pub(crate) fn algorithm() -> AlgorithmIdentifier {
+    AlgorithmIdentifier { oid: ECDSA_WITH_SHA_256, parameters: None }
+}
+
 pub(crate) fn octets(value: &[u8]) -> Result<OctetString, PkiError> {
     OctetString::new(value).map_err(PkiError::der("octet string"))
 }
@@ -137,11 +152,7 @@ pub(crate) fn octets(value: &[u8]) -> Result<OctetString, PkiError> {
 /// SHA-1 of the public key's bits (RFC 5280 §4.2.1.2, first method): a name for a key, not a protection.
 pub(crate) fn key_identifier(spki: &[u8]) -> Result<[u8; 20], PkiError> {
     let spki = SubjectPublicKeyInfoOwned::from_der(spki).map_err(|_| PkiError::PublicKey)?;
-    Ok(Sha1::digest(bits(&spki.subject_public_key)).into())
-}
-
-pub(crate) fn bits(bits: &BitString) -> &[u8] {
-    bits.raw_bytes()
+    Ok(Sha1::digest(spki.subject_public_key.raw_bytes()).into())
 }
 
 /// A name that is one common name; without one if it exceeds the 64 characters it may have (RFC 5280 A.1).

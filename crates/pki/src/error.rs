@@ -43,6 +43,19 @@ pub enum PkiError {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// A certificate signing request that is not followed.
+    #[error("certificate request, {field}: {problem} ({clause})")]
+    Request {
+        /// The field at fault.
+        field: &'static str,
+        /// What is wrong with it.
+        problem: String,
+        /// Where the rule stands.
+        clause: &'static str,
+    },
+    /// A question to the OCSP responder that is none.
+    #[error("OCSP request: {0}")]
+    Question(&'static str),
     /// A name that has no form in a certificate.
     #[error("{what} \"{text}\": {expected}")]
     Name {

@@ -2,15 +2,16 @@
 
 use std::fmt;
 
+use der::asn1::BitString;
 use keys::Rng;
 use p256::{
     SecretKey,
-    ecdsa::SigningKey,
+    ecdsa::{DerSignature, SigningKey, signature::Signer as _},
     pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, EncodePublicKey as _, LineEnding},
 };
 use zeroize::Zeroizing;
 
-use crate::PkiError;
+use crate::{PkiError, pem};
 
 /// A scalar is refused with a chance of 2⁻³²; a generator that fails so often is broken.
 const MAX_DRAWS: usize = 16;
@@ -88,6 +89,12 @@ impl PrivateKey {
         Ok(der.into_vec())
     }
 
+    /// ECDSA over SHA-256 of `message`.
+    pub(crate) fn sign(&self, message: &[u8]) -> Result<BitString, PkiError> {
+        let signature: DerSignature = self.0.sign(message);
+        BitString::from_bytes(signature.as_bytes()).map_err(PkiError::der("signature"))
+    }
+
     pub(crate) fn signer(&self) -> &SigningKey {
         &self.0
     }
@@ -107,21 +114,10 @@ impl fmt::Debug for PrivateKey {
 
 /// The first key in PEM text. `openssl ecparam -genkey` puts the curve's name in a block of its own in front.
 fn pem_key(text: &str) -> Option<SecretKey> {
-    let from = |label: &str| {
-        let start = text.find(&format!("-----BEGIN {label}-----"))?;
-        text.get(start..)
-    };
-    if let Some(block) = from("PRIVATE KEY") {
-        return SecretKey::from_pkcs8_pem(one_block(block)?).ok();
+    if let Some(block) = pem::first_block(text, "PRIVATE KEY") {
+        return SecretKey::from_pkcs8_pem(block).ok();
     }
-    SecretKey::from_sec1_pem(one_block(from("EC PRIVATE KEY")?)?).ok()
-}
-
-/// `text` up to the end of its first block.
-fn one_block(text: &str) -> Option<&str> {
-    let end = text.find("-----END ")?;
-    let close = text.get(end + 9..)?.find("-----")? + end + 14;
-    text.get(..close)
+    SecretKey::from_sec1_pem(pem::first_block(text, "EC PRIVATE KEY")?).ok()
 }
 
 /// Whether `spki` is a `SubjectPublicKeyInfo` of P-256 with an uncompressed point on the curve.

@@ -28,11 +28,14 @@
 
 mod authority;
 mod constraints;
+mod crl;
 mod draft;
 mod error;
 mod key;
+pub mod ocsp;
 mod pem;
 mod profile;
+mod request;
 mod serial;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -40,9 +43,11 @@ mod validity;
 
 pub use authority::{Authority, Issued, self_signed};
 pub use constraints::{Constraints, DeviceSubtree};
+pub use crl::{Crl, Reason, Revocation};
 pub use error::PkiError;
 pub use key::PrivateKey;
 pub use profile::{AE_ID_SCHEME, DeviceId, Profile};
+pub use request::{MAX_REQUEST_FILE, Request};
 pub use serial::Serial;
 pub use validity::Validity;
 
@@ -53,6 +58,8 @@ pub enum SubjectKey<'a> {
     Fresh,
     /// A key whose private half stays where it is: DER `SubjectPublicKeyInfo`.
     Public(&'a [u8]),
+    /// The key of a certificate signing request, PEM or DER, which must ask for the names of the profile.
+    Csr(&'a [u8]),
     /// The public half of this one.
     Private(&'a PrivateKey),
 }

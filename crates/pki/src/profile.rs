@@ -47,6 +47,19 @@ impl Profile {
         }))
     }
 
+    /// Where its rules stand.
+    #[must_use]
+    pub const fn clause(&self) -> &'static str {
+        match self {
+            Self::CseId(_) => "TS-0003 §10.1.1.7",
+            Self::AeId(_) => "TS-0003 §10.1.1.5",
+            Self::NodeId(_) => "TS-0003 §10.1.1.8",
+            Self::Device(_) => "TS-0003 §10.1.1.4.1",
+            Self::Fqdn(_) => "TS-0003 §10.1.1.6",
+            Self::OcspResponder => "RFC 6960 §4.2.2.2",
+        }
+    }
+
     /// The subject's common name. It is for people: with its blank it is no domain name, and nothing that
     /// judges certificates looks at it.
     pub(crate) fn common_name(&self) -> String {

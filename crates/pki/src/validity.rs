@@ -71,3 +71,8 @@ fn date_time(at: Timestamp) -> Result<DateTime, PkiError> {
     let since = at.since(Timestamp::UNIX_EPOCH).unwrap_or_default();
     DateTime::from_unix_duration(Duration::from_secs(since.as_secs())).map_err(PkiError::der("time"))
 }
+
+/// `GeneralizedTime` always, as OCSP writes it (RFC 6960 §4.2.1).
+pub(crate) fn generalized(at: Timestamp) -> Result<GeneralizedTime, PkiError> {
+    Ok(GeneralizedTime::from_date_time(date_time(at)?))
+}

@@ -86,7 +86,7 @@ pub enum San<'a> {
     Email(&'a str),
     /// otherName with a RELATIVE-OID: type-id and arcs, dotted. No arcs: a RELATIVE-OID of no octets.
     Device(&'a str, &'a str),
-    /// otherName with a UTF8String.
+    /// otherName with a `UTF8String`.
     OtherText(&'a str, &'a str),
     /// otherName with NULL.
     OtherNull(&'a str),
@@ -190,10 +190,9 @@ fn apply(draft: &mut Draft, issuer: &PrivateKey, twists: &[Twist<'_>]) -> Result
     } else {
         draft.sign(issuer)?
     };
-    if twists.iter().any(|twist| matches!(twist, Twist::BadSignature)) {
-        if let Some(last) = der.last_mut() {
-            *last ^= 1;
-        }
+    let spoil = twists.iter().any(|twist| matches!(twist, Twist::BadSignature));
+    if let Some(last) = der.last_mut().filter(|_| spoil) {
+        *last ^= 1;
     }
     Ok(der)
 }
@@ -259,7 +258,7 @@ fn replace_key_usage(draft: &mut Draft, usage: KeyUsages) -> Result<(), PkiError
     draft.push(true, &KeyUsage(usage.into()))
 }
 
-/// The SubjectPublicKeyInfo of the same P-256 point in its short form: 59 octets.
+/// The `SubjectPublicKeyInfo` of the same P-256 point in its short form: 59 octets.
 fn compressed(spki: &[u8]) -> Vec<u8> {
     const ALGORITHM: &[u8] = &[
         0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce,
