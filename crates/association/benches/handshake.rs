@@ -24,7 +24,7 @@ use std::{
     time::Duration,
 };
 
-use association::{Association, KeyAnswer, Progress, ServerContext, ServerNames, SuitePolicy};
+use association::{Association, KeyAnswer, Progress, Proved, ServerContext, ServerNames, SuitePolicy};
 use identity::{Credential, CredentialState, Established, Function, Peer, usable};
 use keys::{CredentialId, KeyLengthPolicy, Kpsa, PskIdentity, Secret};
 use onem2m::{id::EntityKind, time::Timestamp};
@@ -174,7 +174,7 @@ impl Bench {
         let established = Established::by_key(credential);
         server.answer_key(KeyAnswer::Key(key.duplicate()));
         let Progress::Established(handshake) = server.step().unwrap() else { panic!("not established") };
-        assert_eq!(handshake.psk_identity, identity);
+        assert_eq!(handshake.proved, Proved::Key(identity));
         Peer::new(established, self.source)
     }
 

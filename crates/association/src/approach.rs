@@ -1,13 +1,28 @@
-//! The server's handshake up to the ClientKeyExchange: every record is looked at before OpenSSL gets it.
+//! The server's handshake as long as answers may be needed from outside: every record is looked at before
+//! OpenSSL gets it.
+//!
+//! ```text
+//! ClientHello -- offers a session --> AwaitSession: resume it? -----------+ yes: OpenSSL goes on alone
+//!      |                                   | no                           |
+//!      +-----------------------------------+--> ServerHello               |
+//!           pre-shared key suite: AwaitKeyExchange -> AwaitKey ---------->|
+//!           certificate suite:    AwaitSignature  -> AwaitVerdict ------->|
+//!           certificate suite, clients prove nothing: ------------------->+
+//! ```
 
 use openssl::ssl::SslStream;
 
 use crate::{
-    Alert, Error, IdentityAsSent, ServerContext, Suite,
+    Alert, ClientProof, Error, IdentityAsSent, Presented, ServerContext, SessionAnswer, SessionHandle, Suite,
+    Verdict,
     association::{alert, approach_error, handshake},
     cke::{ClientKeyExchange, KeyExchangeReader, Outcome},
+    client_hello::{self, ClientHello, Peek},
     error::Complaint,
+    proving::Proving,
     record::{self, HEADER, Header, MAX_PAYLOAD},
+    session::Resumable,
+    slot::{self, ServerSlot},
     transport::MemIo,
 };
 
@@ -48,7 +63,7 @@ impl Silence {
         if header.payload <= MAX_HELLO && self.held.len() < HEADER + header.payload {
             return Ok(None);
         }
-        Ok(Some(Approach { held: std::mem::take(&mut self.held), ..Approach::default() }))
+        Ok(Some(Approach::new(&self.context, std::mem::take(&mut self.held))))
     }
 }
 
@@ -56,37 +71,55 @@ impl Silence {
 pub(crate) struct Approach {
     held: Vec<u8>,
     wait: Wait,
+    clients: ClientProof,
+    /// The session that the caller lets the peer resume.
+    granted: Option<SessionHandle>,
 }
 
-#[expect(clippy::enum_variant_names, reason = "a state is named after what it awaits")]
 enum Wait {
-    AwaitClientHello { seen: usize },
+    /// Only where sessions are resumed: the first message, of which so many octets must be there for news.
+    AwaitOffer {
+        octets: usize,
+        resumable: Resumable,
+    },
+    AwaitSession(SessionHandle),
+    AwaitClientHello {
+        seen: usize,
+    },
     AwaitKeyExchange(KeyExchangeReader),
     AwaitKey(ClientKeyExchange),
+    AwaitSignature,
+    AwaitVerdict(Presented),
+    Refused(Alert),
 }
 
 /// How [`Approach::advance`] ended.
 pub(crate) enum Advance {
     WantsInput,
+    NeedsSession(SessionHandle),
     NeedsKey(IdentityAsSent),
+    NeedsVerdict(Presented),
     /// OpenSSL has everything that was held and goes on alone.
-    HandOver,
-}
-
-impl Default for Approach {
-    fn default() -> Self {
-        Self { held: Vec::new(), wait: Wait::AwaitClientHello { seen: 0 } }
-    }
+    HandOver(Proving),
 }
 
 impl Approach {
-    /// How many octets may wait here; none while a key is awaited.
+    fn new(context: &ServerContext, held: Vec<u8>) -> Self {
+        let wait = match context.resumable() {
+            Some(resumable) => Wait::AwaitOffer { octets: 0, resumable },
+            None => Wait::AwaitClientHello { seen: 0 },
+        };
+        Self { held, wait, clients: context.clients(), granted: None }
+    }
+
+    /// How many octets may wait here; none while an answer is awaited.
     pub(crate) fn room(&self) -> usize {
         match self.wait {
-            Wait::AwaitKey(_) => 0,
-            Wait::AwaitClientHello { .. } | Wait::AwaitKeyExchange(_) => {
-                MAX_HELD.saturating_sub(self.held.len())
-            }
+            Wait::AwaitSession(_) | Wait::AwaitKey(_) | Wait::AwaitVerdict(_) | Wait::Refused(_) => 0,
+            Wait::AwaitOffer { .. }
+            | Wait::AwaitClientHello { .. }
+            | Wait::AwaitKeyExchange(_)
+            | Wait::AwaitSignature => MAX_HELD.saturating_sub(self.held.len()),
         }
     }
 
@@ -98,14 +131,24 @@ impl Approach {
     pub(crate) fn advance(&mut self, stream: &mut SslStream<MemIo>) -> Result<Advance, Error> {
         loop {
             match &mut self.wait {
-                Wait::AwaitClientHello { seen } => match next_record(&mut self.held, seen, stream)? {
+                Wait::AwaitOffer { octets, resumable } => {
+                    if self.held.len() < *octets {
+                        return Ok(Advance::WantsInput);
+                    }
+                    self.wait = match offered(&self.held, *resumable, stream) {
+                        Offer::Unknown { octets } => Wait::AwaitOffer { octets, resumable: *resumable },
+                        Offer::Session(handle) => Wait::AwaitSession(handle),
+                        Offer::Nothing => Wait::AwaitClientHello { seen: 0 },
+                    };
+                }
+                Wait::AwaitSession(handle) => return Ok(Advance::NeedsSession(handle.clone())),
+                Wait::AwaitClientHello { seen } => match next_hello(&mut self.held, seen, stream)? {
                     Hello::Incomplete => return Ok(Advance::WantsInput),
                     Hello::Taken => {}
-                    Hello::Answered(suite) if Suite::from_id(suite).is_some() => {
-                        self.wait = Wait::AwaitKeyExchange(KeyExchangeReader::new());
-                    }
-                    // No pre-shared key: nothing to look up, OpenSSL goes on alone.
-                    Hello::Answered(_) => return Ok(self.hand_over(&[], stream)),
+                    Hello::Answered(suite) => match self.answered(suite, stream) {
+                        Next::Wait(wait) => self.wait = wait,
+                        Next::HandOver(proving) => return Ok(self.hand_over(&[], proving, stream)),
+                    },
                 },
                 Wait::AwaitKeyExchange(reader) => {
                     let read = reader.push(&self.held).inspect_err(|error| alert(stream, error.alert()));
@@ -114,10 +157,71 @@ impl Approach {
                     match outcome {
                         Outcome::NeedsMore => return Ok(Advance::WantsInput),
                         Outcome::Complete(message) => self.wait = Wait::AwaitKey(message),
-                        Outcome::SomethingElse(first) => return Ok(self.hand_over(&first, stream)),
+                        Outcome::SomethingElse(first) => {
+                            return Ok(self.hand_over(&first, Proving::Refused, stream));
+                        }
                     }
                 }
                 Wait::AwaitKey(message) => return Ok(Advance::NeedsKey(message.identity().clone())),
+                Wait::AwaitSignature => {
+                    if !next_proof(&mut self.held, stream)? {
+                        return Ok(Advance::WantsInput);
+                    }
+                    // OpenSSL has gone on behind the signature, so it is the one of the key presented.
+                    if let Some(presented) = slot::server_slot(stream.ssl()).and_then(ServerSlot::take_signed)
+                    {
+                        self.wait = Wait::AwaitVerdict(presented);
+                    }
+                }
+                Wait::AwaitVerdict(presented) => return Ok(Advance::NeedsVerdict(presented.clone())),
+                Wait::Refused(alert) => return Err(Error::CertificateRefused { alert: *alert }),
+            }
+        }
+    }
+
+    /// What follows a ServerHello with this suite.
+    fn answered(&mut self, suite: u16, stream: &SslStream<MemIo>) -> Next {
+        if stream.ssl().session_reused() {
+            return Next::HandOver(self.granted.take().map_or(Proving::Refused, Proving::Session));
+        }
+        match (Suite::from_id(suite).map(Suite::is_certificate), self.clients) {
+            (Some(false), _) => Next::Wait(Wait::AwaitKeyExchange(KeyExchangeReader::new())),
+            (Some(true), ClientProof::KeyOrCertificate) => Next::Wait(Wait::AwaitSignature),
+            (Some(true), ClientProof::Token) => Next::HandOver(Proving::Nothing),
+            (None, _) => Next::HandOver(Proving::Refused),
+        }
+    }
+
+    /// Takes the answer to [`Advance::NeedsSession`]; without effect at any other time.
+    pub(crate) fn resume(&mut self, answer: SessionAnswer, stream: &SslStream<MemIo>) {
+        let Wait::AwaitSession(handle) = &self.wait else { return };
+        if let SessionAnswer::Resume(saved) = answer
+            && saved.fits(handle.kind)
+            && let Some(slot) = slot::server_slot(stream.ssl())
+        {
+            slot.grant(saved);
+            self.granted = Some(handle.clone());
+        }
+        self.wait = Wait::AwaitClientHello { seen: 0 };
+    }
+
+    /// Takes the answer to [`Advance::NeedsVerdict`]. `None` if none is awaited, and for a refusal, which the
+    /// next [`advance`](Self::advance) reports.
+    pub(crate) fn judge(&mut self, verdict: Verdict, stream: &mut SslStream<MemIo>) -> Option<Proving> {
+        let wait = std::mem::replace(&mut self.wait, Wait::AwaitSignature);
+        let Wait::AwaitVerdict(presented) = wait else {
+            self.wait = wait;
+            return None;
+        };
+        match verdict {
+            Verdict::Accept => {
+                self.release_held(&[], stream);
+                Some(Proving::Certificate(presented))
+            }
+            Verdict::Refuse(description) => {
+                alert(stream, description);
+                self.wait = Wait::Refused(description);
+                None
             }
         }
     }
@@ -130,17 +234,53 @@ impl Approach {
             self.wait = wait;
             return None;
         };
-        self.hand_over(&message.record(), stream);
+        self.release_held(&message.record(), stream);
         Some(message)
     }
 
-    fn hand_over(&mut self, first: &[u8], stream: &mut SslStream<MemIo>) -> Advance {
+    fn hand_over(&mut self, first: &[u8], proving: Proving, stream: &mut SslStream<MemIo>) -> Advance {
+        self.release_held(first, stream);
+        Advance::HandOver(proving)
+    }
+
+    fn release_held(&mut self, first: &[u8], stream: &mut SslStream<MemIo>) {
         let io = stream.get_mut();
         io.push_input(first);
         io.push_input(&self.held);
         self.held = Vec::new();
-        Advance::HandOver
     }
+}
+
+enum Next {
+    Wait(Wait),
+    HandOver(Proving),
+}
+
+enum Offer {
+    /// It takes so many octets to know.
+    Unknown {
+        octets: usize,
+    },
+    Session(SessionHandle),
+    Nothing,
+}
+
+/// What the ClientHello in `held` offers to resume.
+fn offered(held: &[u8], resumable: Resumable, stream: &SslStream<MemIo>) -> Offer {
+    let message = match client_hello::peek(held) {
+        // One that does not fit here with its records is OpenSSL's to judge.
+        Peek::Needs(octets) if octets <= MAX_HELD => return Offer::Unknown { octets },
+        Peek::Message(message) => message,
+        Peek::Needs(_) | Peek::SomethingElse => return Offer::Nothing,
+    };
+    let Some(hello) = ClientHello::read(&message) else { return Offer::Nothing };
+    if let Some(slot) = slot::server_slot(stream.ssl()) {
+        slot.hear(slot::Hello {
+            server_name: hello.server_name.map(str::to_owned),
+            extended_master_secret: hello.extended_master_secret,
+        });
+    }
+    resumable.offered(&hello).map_or(Offer::Nothing, Offer::Session)
 }
 
 enum Hello {
@@ -150,10 +290,9 @@ enum Hello {
     Answered(u16),
 }
 
-/// Gives OpenSSL one record and no more: what comes behind the ClientHello may be a ClientKeyExchange.
-fn next_record(held: &mut Vec<u8>, seen: &mut usize, stream: &mut SslStream<MemIo>) -> Result<Hello, Error> {
-    let Some(header) = held.first_chunk::<HEADER>() else { return Ok(Hello::Incomplete) };
-    let header = Header::read(*header).ok_or(Error::NotTls)?;
+/// Gives OpenSSL one record of a ClientHello and no more: what comes behind it may be a ClientKeyExchange.
+fn next_hello(held: &mut Vec<u8>, seen: &mut usize, stream: &mut SslStream<MemIo>) -> Result<Hello, Error> {
+    let Some(header) = next_header(held)? else { return Ok(Hello::Incomplete) };
     if *seen + header.payload > MAX_HELLO {
         alert(
             stream,
@@ -161,17 +300,41 @@ fn next_record(held: &mut Vec<u8>, seen: &mut usize, stream: &mut SslStream<MemI
         );
         return Err(Error::HelloTooLong { limit: MAX_HELLO });
     }
-    let Some(record) = held.get(..HEADER + header.payload) else { return Ok(Hello::Incomplete) };
-    *seen += header.payload;
     let before = stream.get_ref().output().len();
+    if !next_record(held, header, stream)? {
+        return Ok(Hello::Incomplete);
+    }
+    *seen += header.payload;
+    let sent = stream.get_ref().output().get(before..).unwrap_or_default();
+    Ok(record::chosen_suite(sent).map_or(Hello::Taken, Hello::Answered))
+}
+
+/// Gives OpenSSL one record of a client's Certificate, ClientKeyExchange and CertificateVerify and no more: what
+/// comes behind them must not be seen before the verdict. False if there is no whole one. How much a client may
+/// send in all is OpenSSL's business; it takes each record as it comes.
+fn next_proof(held: &mut Vec<u8>, stream: &mut SslStream<MemIo>) -> Result<bool, Error> {
+    let Some(header) = next_header(held)? else { return Ok(false) };
+    if header.payload > MAX_PAYLOAD {
+        alert(stream, Alert::RECORD_OVERFLOW);
+        return Err(Error::Protocol { reason: format!("it sent a record of {} octets", header.payload) });
+    }
+    next_record(held, header, stream)
+}
+
+fn next_header(held: &[u8]) -> Result<Option<Header>, Error> {
+    let Some(header) = held.first_chunk::<HEADER>() else { return Ok(None) };
+    Header::read(*header).map(Some).ok_or(Error::NotTls)
+}
+
+/// Gives OpenSSL the record with this header, if all of it is there.
+fn next_record(held: &mut Vec<u8>, header: Header, stream: &mut SslStream<MemIo>) -> Result<bool, Error> {
+    let Some(record) = held.get(..HEADER + header.payload) else { return Ok(false) };
     stream.get_mut().push_input(record);
     held.drain(..HEADER + header.payload);
     match handshake(stream) {
-        Err(Complaint::WantsInput) => {}
+        Err(Complaint::WantsInput) => Ok(true),
         // Only a finished exchange of keys ends a handshake, and there was none.
-        Ok(()) => return Err(Error::Protocol { reason: "it finished without a key exchange".to_owned() }),
-        Err(other) => return Err(approach_error(stream, other)),
+        Ok(()) => Err(Error::Protocol { reason: "it finished without a key exchange".to_owned() }),
+        Err(other) => Err(approach_error(stream, other)),
     }
-    let sent = stream.get_ref().output().get(before..).unwrap_or_default();
-    Ok(record::chosen_suite(sent).map_or(Hello::Taken, Hello::Answered))
 }

@@ -1,17 +1,20 @@
 use std::net::IpAddr;
 
-use keys::{Kpsa, PskIdentity, Secret};
+use keys::{Kpsa, Secret};
 use openssl::{
     error::ErrorStack,
-    ssl::{NameType, ShutdownState, Ssl, SslStream},
+    ssl::{NameType, ShutdownState, Ssl, SslStream, StatusType},
 };
 
 use crate::{
-    ClientContext, ClientPsk, Error, IdentityAsSent, ServerContext, Suite,
+    Alert, ClientContext, ClientPsk, ClientSession, Error, IdentityAsSent, NewSession, Presented, Proved,
+    ServerContext, SessionAnswer, SessionHandle, Suite,
     approach::{Advance, Approach, Silence},
     error::{Complaint, complaint},
-    key_slot::{self, ClientSlot, ServerSlot},
+    proving::Proving,
     record,
+    session::new_session,
+    slot::{self, ClientSlot, ServerSlot, Unacceptable},
     transport::MemIo,
 };
 
@@ -27,8 +30,13 @@ const MAX_RECORD: usize = 1 << 14;
 pub enum Progress {
     /// Send what there is to send, then feed more. Also the answer once the association is established.
     WantsInput,
-    /// The key of this identity is needed; nothing happens before [`Association::answer_key`].
+    /// Server: the client offers to resume a session; nothing happens before [`Association::answer_session`].
+    NeedsSession(SessionHandle),
+    /// Server: the key of this identity is needed; nothing happens before [`Association::answer_key`].
     NeedsKey(IdentityAsSent),
+    /// Server: the client presents this and has shown to hold the private key of it; nothing happens before
+    /// [`Association::answer_verdict`].
+    NeedsVerdict(Presented),
     /// The handshake is done. Said once.
     Established(Handshake),
 }
@@ -42,8 +50,10 @@ pub struct Handshake {
     pub extended_master_secret: bool,
     /// The server name that the client asked for, if it is text.
     pub server_name: Option<String>,
-    /// The identity whose key both ends hold.
-    pub psk_identity: PskIdentity,
+    /// What the peer has proved to hold; of a session that was resumed what it proved when that was made.
+    pub proved: Proved,
+    /// The session that was resumed, if one was.
+    pub resumed: Option<SessionHandle>,
 }
 
 /// The answer to [`Progress::NeedsKey`].
@@ -53,6 +63,15 @@ pub enum KeyAnswer {
     /// There is none to be used: unknown, revoked, expired, malformed, lookup failed. The handshake goes on
     /// with a key that nobody knows and ends exactly as for a peer with a wrong key.
     Refuse,
+}
+
+/// The answer to [`Progress::NeedsVerdict`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The peer may enter.
+    Accept,
+    /// The peer gets this alert.
+    Refuse(Alert),
 }
 
 /// What [`Association::read`] came to.
@@ -82,12 +101,10 @@ pub struct Association {
 enum Stage {
     /// Server: up to the first whole record. Who stays silent costs next to nothing.
     Silence(Silence),
-    /// Server: up to the ClientKeyExchange, read here before OpenSSL reads it.
+    /// Server: as long as answers from outside may be needed, read here before OpenSSL reads it.
     Approach(Box<Approach>),
-    /// OpenSSL alone finishes the handshake, with the identity that is being proved.
-    Handshake {
-        psk_identity: Option<PskIdentity>,
-    },
+    /// OpenSSL alone finishes the handshake.
+    Handshake(Proving),
     Open,
     Ended,
 }
@@ -106,25 +123,50 @@ impl Association {
     /// # Errors
     /// [`Error::ServerName`] if the name cannot be one, [`Error::Engine`] if OpenSSL cannot create it.
     pub fn client(context: &ClientContext, psk: ClientPsk, server_name: Option<&str>) -> Result<Self, Error> {
+        Self::client_with(context, Some(psk), server_name, None)
+    }
+
+    /// The client's end of a new association: like [`client`](Self::client), but without a pre-shared key where
+    /// there is none, and with the context's identity if the server asks for a certificate. Without a key only
+    /// certificate suites are offered. `resume` is offered to the server, which may have other ideas; it must
+    /// be of the same server, the same name and the same credential.
+    ///
+    /// # Errors
+    /// As [`client`](Self::client), and [`Error::Engine`] if the session is unusable.
+    pub fn client_with(
+        context: &ClientContext,
+        psk: Option<ClientPsk>,
+        server_name: Option<&str>,
+        resume: Option<&ClientSession>,
+    ) -> Result<Self, Error> {
         let mut ssl = Ssl::new(context.ssl_context())?;
         if let Some(name) = server_name.map(sendable_name).transpose()?.flatten() {
             ssl.set_hostname(name)?;
         }
-        let psk_identity = Some(psk.identity.clone());
-        ssl.set_ex_data(key_slot::client_index()?, ClientSlot::new(psk));
+        if let (None, Some(list)) = (&psk, context.list_without_key()) {
+            ssl.set_cipher_list(list)?;
+        }
+        if context.asks_for_staple() {
+            ssl.set_status_type(StatusType::OCSP)?;
+        }
+        if let Some(session) = resume.filter(|_| context.resumes()) {
+            ossl::offer_session(&mut ssl, session.der().expose())?;
+        }
+        let identity = psk.as_ref().map(|psk| psk.identity.clone());
+        ssl.set_ex_data(slot::client_index()?, ClientSlot::new(psk));
         ssl.set_connect_state();
         let stream = Some(SslStream::new(ssl, MemIo::default())?);
-        Ok(Self { stream, stage: Stage::Handshake { psk_identity }, transport_ended: false })
+        Ok(Self { stream, stage: Stage::Handshake(Proving::Server(identity)), transport_ended: false })
     }
 
-    /// How many octets [`feed`](Self::feed) takes now: none while a key is awaited, and few or none while those
+    /// How many octets [`feed`](Self::feed) takes now: none while an answer is awaited, and few or none while those
     /// already taken must be read first. Any number after the end.
     #[must_use]
     pub fn room(&self) -> usize {
         match &self.stage {
             Stage::Silence(silence) => silence.room(),
             Stage::Approach(approach) => approach.room(),
-            Stage::Handshake { .. } | Stage::Open => {
+            Stage::Handshake(_) | Stage::Open => {
                 let unread = self.stream.as_ref().map_or(0, |stream| stream.get_ref().unread());
                 MAX_UNREAD.saturating_sub(unread)
             }
@@ -139,8 +181,8 @@ impl Association {
         match (&mut self.stage, &mut self.stream) {
             (Stage::Silence(silence), _) => silence.feed(taken),
             (Stage::Approach(approach), _) => approach.feed(taken),
-            (Stage::Handshake { .. } | Stage::Open, Some(stream)) => stream.get_mut().push_input(taken),
-            (Stage::Handshake { .. } | Stage::Open | Stage::Ended, _) => {}
+            (Stage::Handshake(_) | Stage::Open, Some(stream)) => stream.get_mut().push_input(taken),
+            (Stage::Handshake(_) | Stage::Open | Stage::Ended, _) => {}
         }
         taken.len()
     }
@@ -194,15 +236,17 @@ impl Association {
                     }
                 },
                 (Stage::Approach(approach), Some(stream)) => approach.advance(stream)?,
-                (Stage::Handshake { .. }, Some(_)) => return self.finish_handshake(),
+                (Stage::Handshake(_), Some(_)) => return self.finish_handshake(),
                 (Stage::Open, Some(_)) => return Ok(Progress::WantsInput),
                 (Stage::Ended, _) | (_, None) => return Err(Error::Ended),
             };
             match advance {
                 Advance::WantsInput if self.transport_ended => return Err(Error::ClosedInHandshake),
                 Advance::WantsInput => return Ok(Progress::WantsInput),
+                Advance::NeedsSession(handle) => return Ok(Progress::NeedsSession(handle)),
                 Advance::NeedsKey(identity) => return Ok(Progress::NeedsKey(identity)),
-                Advance::HandOver => self.stage = Stage::Handshake { psk_identity: None },
+                Advance::NeedsVerdict(presented) => return Ok(Progress::NeedsVerdict(presented)),
+                Advance::HandOver(proving) => self.stage = Stage::Handshake(proving),
             }
         }
     }
@@ -211,17 +255,34 @@ impl Association {
     pub fn answer_key(&mut self, answer: KeyAnswer) {
         let (Stage::Approach(approach), Some(stream)) = (&mut self.stage, &mut self.stream) else { return };
         let Some(message) = approach.release(stream) else { return };
-        let psk_identity = match answer {
+        let identity = match answer {
             KeyAnswer::Key(key) => message.identity().check().ok().map(|identity| (identity, key)),
             KeyAnswer::Refuse => None,
         };
-        let psk_identity = psk_identity.map(|(identity, key)| {
-            if let Some(slot) = key_slot::server_slot(stream.ssl()) {
+        let proving = identity.map_or(Proving::Refused, |(identity, key)| {
+            if let Some(slot) = slot::server_slot(stream.ssl()) {
                 slot.put(identity.clone(), key);
             }
-            identity
+            Proving::Key(identity)
         });
-        self.stage = Stage::Handshake { psk_identity };
+        self.stage = Stage::Handshake(proving);
+    }
+
+    /// Answers [`Progress::NeedsSession`]; without effect at any other time. [`SessionAnswer::Resume`] is a
+    /// permission: OpenSSL still falls back to a full handshake where the session does not fit.
+    pub fn answer_session(&mut self, answer: SessionAnswer) {
+        if let (Stage::Approach(approach), Some(stream)) = (&mut self.stage, &self.stream) {
+            approach.resume(answer, stream);
+        }
+    }
+
+    /// Answers [`Progress::NeedsVerdict`]; without effect at any other time. A refused handshake ends at the
+    /// next [`step`](Self::step), with [`Error::CertificateRefused`].
+    pub fn answer_verdict(&mut self, verdict: Verdict) {
+        let (Stage::Approach(approach), Some(stream)) = (&mut self.stage, &mut self.stream) else { return };
+        if let Some(proving) = approach.judge(verdict, stream) {
+            self.stage = Stage::Handshake(proving);
+        }
     }
 
     fn finish_handshake(&mut self) -> Result<Progress, Error> {
@@ -241,15 +302,16 @@ impl Association {
         let suite = id.and_then(Suite::from_id).ok_or_else(|| Error::Protocol {
             reason: format!("it negotiated the cipher suite {id:04X?}, which was not offered"),
         })?;
-        let Stage::Handshake { psk_identity } = &mut self.stage else { return Err(Error::Ended) };
-        // A server that gave OpenSSL the stand-in key is never established, whatever OpenSSL says.
-        let proved = !ssl.is_server() || key_slot::server_slot(ssl).is_some_and(ServerSlot::handed_over);
-        let Some(psk_identity) = psk_identity.take().filter(|_| proved) else { return Err(Error::Refused) };
+        let Stage::Handshake(proving) = std::mem::replace(&mut self.stage, Stage::Ended) else {
+            return Err(Error::Ended);
+        };
+        let (proved, resumed) = proving.finish(ssl, suite)?;
         let handshake = Handshake {
             suite,
             extended_master_secret: ossl::extended_master_secret(ssl),
             server_name: ssl.servername(NameType::HOST_NAME).map(str::to_owned),
-            psk_identity,
+            proved,
+            resumed,
         };
         self.stage = Stage::Open;
         stream.get_mut().release_input();
@@ -336,6 +398,29 @@ impl Association {
         Ok(Secret::new(key))
     }
 
+    /// Server: what may be remembered of this association so that it can be resumed; `None` if it cannot be, or
+    /// was resumed and got no new ticket.
+    ///
+    /// # Errors
+    /// [`Error::Ended`] when the association is not established, [`Error::Engine`] if OpenSSL has no memory.
+    pub fn new_session(&mut self) -> Result<Option<NewSession>, Error> {
+        let (Stage::Open, Some(stream)) = (&self.stage, &self.stream) else { return Err(Error::Ended) };
+        let Some(slot) = slot::server_slot(stream.ssl()) else { return Ok(None) };
+        Ok(new_session(stream.ssl(), slot.ticket())?)
+    }
+
+    /// Client: what may be remembered of this association to resume it; `None` if the server gave nothing, and
+    /// before the handshake is done.
+    #[must_use]
+    pub fn client_session(&self) -> Option<ClientSession> {
+        let (Stage::Open, Some(stream)) = (&self.stage, &self.stream) else { return None };
+        let ssl = stream.ssl();
+        if ssl.is_server() || !ossl::extended_master_secret(ssl) {
+            return None;
+        }
+        ClientSession::of(ssl.session()?)
+    }
+
     fn end<T>(&mut self, error: Error) -> Result<T, Error> {
         self.stage = Stage::Ended;
         Err(error)
@@ -354,7 +439,7 @@ impl Drop for Association {
 /// OpenSSL's side of a server's end.
 fn server_stream(context: &ServerContext) -> Result<SslStream<MemIo>, Error> {
     let mut ssl = Ssl::new(context.ssl_context())?;
-    ssl.set_ex_data(key_slot::server_index()?, ServerSlot::default());
+    ssl.set_ex_data(slot::server_index()?, ServerSlot::default());
     ssl.set_accept_state();
     Ok(SslStream::new(ssl, MemIo::default())?)
 }
@@ -363,18 +448,29 @@ fn has_closed(stream: &mut SslStream<MemIo>) -> bool {
     stream.get_shutdown().contains(ShutdownState::SENT)
 }
 
-/// What a complaint means once the key has been used.
+/// What a complaint means once the answers are given.
 fn handshake_error(stream: &SslStream<MemIo>, stage: &Stage, complaint: Complaint) -> Error {
-    let server = stream.ssl().is_server();
-    match complaint {
-        Complaint::Unverified => match stage {
-            Stage::Handshake { psk_identity: None } => Error::Refused,
-            _ => Error::WrongKey,
-        },
-        Complaint::Other(Error::PeerAlert { alert }) if !server && alert.refuses_the_key() => {
+    if let Some(why) = slot::client_slot(stream.ssl()).and_then(ClientSlot::refused) {
+        return match why {
+            Unacceptable::Certificate(alert) => Error::CertificateRefused { alert },
+            Unacceptable::Staple(alert) => Error::StapleRefused { alert },
+        };
+    }
+    let Stage::Handshake(proving) = stage else { return approach_error(stream, complaint) };
+    match (complaint, proving) {
+        (Complaint::Unverified, Proving::Key(_) | Proving::Server(_)) => Error::WrongKey,
+        (Complaint::Unverified, Proving::Refused) => Error::Refused,
+        (Complaint::Other(Error::PeerAlert { alert }), Proving::Server(Some(_)))
+            if alert.refuses_the_key() =>
+        {
             Error::KeyRefused { alert }
         }
-        other => approach_error(stream, other),
+        (Complaint::Other(Error::PeerAlert { alert }), Proving::Server(_))
+            if alert.refuses_the_certificate() =>
+        {
+            Error::CertificateDenied { alert }
+        }
+        (other, _) => approach_error(stream, other),
     }
 }
 
@@ -386,7 +482,7 @@ pub(crate) fn handshake(stream: &mut SslStream<MemIo>) -> Result<(), Complaint> 
 
 /// What a complaint means before the key has been used.
 pub(crate) fn approach_error(stream: &SslStream<MemIo>, complaint: Complaint) -> Error {
-    if key_slot::server_slot(stream.ssl()).is_some_and(ServerSlot::name_refused) {
+    if slot::server_slot(stream.ssl()).is_some_and(ServerSlot::name_refused) {
         return Error::UnknownServerName;
     }
     match complaint {
@@ -415,6 +511,6 @@ fn sendable_name(name: &str) -> Result<Option<&str>, Error> {
 }
 
 /// Ends a handshake from here: OpenSSL never saw what was wrong.
-pub(crate) fn alert(stream: &mut SslStream<MemIo>, alert: crate::Alert) {
+pub(crate) fn alert(stream: &mut SslStream<MemIo>, alert: Alert) {
     stream.get_mut().push_output(&record::fatal_alert(alert));
 }

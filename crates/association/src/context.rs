@@ -1,81 +1,18 @@
-use std::collections::BTreeSet;
+//! What both ends' contexts have in common.
 
 use openssl::ssl::{
-    NameType, SniError, SslAlert, SslContext, SslContextBuilder, SslMethod, SslMode, SslOptions, SslRef,
-    SslSessionCacheMode, SslVersion,
+    SslContext, SslContextBuilder, SslMethod, SslMode, SslOptions, SslSessionCacheMode, SslVersion,
 };
 
-use crate::{Error, SuitePolicy, key_slot};
+use crate::{Error, SuitePolicy};
 
-/// Under which names a server may be asked for in SNI (TS-0003 §10.2.1, RFC 6066 §3). A client that sends no
-/// name always gets the server.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum ServerNames {
-    /// Any name.
-    #[default]
-    Any,
-    /// These, compared without regard to ASCII case; another is refused with `unrecognized_name`. Written in
-    /// lower case.
-    Only(BTreeSet<String>),
-}
+/// Most octets of a peer's Certificate message.
+const MAX_CERTIFICATES: u16 = 1 << 14;
 
-impl ServerNames {
-    fn accept(&self, name: Option<&str>) -> bool {
-        match (self, name) {
-            (Self::Any, _) => true,
-            (Self::Only(names), Some(name)) => names.contains(&name.to_ascii_lowercase()),
-            // A name that is no text is none of ours.
-            (Self::Only(_), None) => false,
-        }
-    }
-}
-
-/// What all associations of a server have in common. Cheap to clone.
-#[derive(Clone)]
-pub struct ServerContext(SslContext);
-
-impl ServerContext {
-    /// A server with these suites, in its own order of preference, under these names.
-    ///
-    /// # Errors
-    /// [`Error::NoSuites`], or [`Error::Engine`] if OpenSSL lacks all of the suites.
-    pub fn new(policy: &SuitePolicy, names: ServerNames) -> Result<Self, Error> {
-        let mut context = common(SslMethod::tls_server(), policy)?;
-        context.set_options(SslOptions::CIPHER_SERVER_PREFERENCE);
-        key_slot::install_server(&mut context)?;
-        context.set_servername_callback(move |ssl, alert| check_name(&names, ssl, alert));
-        Ok(Self(context.build()))
-    }
-
-    pub(crate) const fn ssl_context(&self) -> &SslContext {
-        &self.0
-    }
-}
-
-/// What all associations of a client have in common. Cheap to clone.
-#[derive(Clone)]
-pub struct ClientContext(SslContext);
-
-impl ClientContext {
-    /// A client that offers these suites.
-    ///
-    /// # Errors
-    /// As [`ServerContext::new`].
-    pub fn new(policy: &SuitePolicy) -> Result<Self, Error> {
-        let mut context = common(SslMethod::tls_client(), policy)?;
-        key_slot::install_client(&mut context)?;
-        Ok(Self(context.build()))
-    }
-
-    pub(crate) const fn ssl_context(&self) -> &SslContext {
-        &self.0
-    }
-}
-
-/// TLS 1.2 exactly (TS-0003 §10.2.1), without renegotiation and compression. A resumed session would save a
-/// PSK handshake nothing and skip the key lookup, so there is none. The one group is that of the profile.
-/// `encrypt_then_mac` and `extended_master_secret` are OpenSSL's defaults.
-fn common(method: SslMethod, policy: &SuitePolicy) -> Result<SslContextBuilder, Error> {
+/// TLS 1.2 exactly (TS-0003 §10.2.1), without renegotiation and compression, and without resumption unless it
+/// is turned on. The one group is that of the profile. `encrypt_then_mac` and `extended_master_secret` are
+/// OpenSSL's defaults.
+pub(crate) fn common(method: SslMethod, policy: &SuitePolicy) -> Result<SslContextBuilder, Error> {
     let mut context = SslContext::builder(method)?;
     context.set_min_proto_version(Some(SslVersion::TLS1_2))?;
     context.set_max_proto_version(Some(SslVersion::TLS1_2))?;
@@ -89,22 +26,14 @@ fn common(method: SslMethod, policy: &SuitePolicy) -> Result<SslContextBuilder, 
     if policy.has_dhe() {
         ossl::set_dh_auto(&mut context)?;
     }
+    if policy.has_certificates() {
+        // The one algorithm of the profile (TS-0003 §10.1.1).
+        context.set_sigalgs_list("ECDSA+SHA256")?;
+        ossl::set_max_certificate_octets(&mut context, MAX_CERTIFICATES);
+    }
     if policy.suites().is_empty() {
         return Err(Error::NoSuites);
     }
     context.set_cipher_list(&policy.openssl_list())?;
     Ok(context)
-}
-
-fn check_name(names: &ServerNames, ssl: &SslRef, alert: &mut SslAlert) -> Result<(), SniError> {
-    // The callback also runs for a ClientHello without the extension.
-    if ssl.servername_raw(NameType::HOST_NAME).is_none() || names.accept(ssl.servername(NameType::HOST_NAME))
-    {
-        return Ok(());
-    }
-    if let Some(slot) = key_slot::server_slot(ssl) {
-        slot.refuse_name();
-    }
-    *alert = SslAlert::UNRECOGNIZED_NAME;
-    Err(SniError::ALERT_FATAL)
 }

@@ -4,7 +4,7 @@ use openssl::{
 };
 use thiserror::Error;
 
-use crate::{Alert, cke::KeyExchangeError};
+use crate::{Alert, CredentialError, cke::KeyExchangeError};
 
 /// Why an association did not come about, or ended. None carries a secret.
 #[derive(Debug, Error)]
@@ -22,6 +22,30 @@ pub enum Error {
     /// Server: the lookup answered with a refusal, and the handshake ended as it does for a wrong key.
     #[error("the peer's identity was refused")]
     Refused,
+    /// What the peer presented was refused: by the verdict at a server, by the check at a client.
+    #[error("the peer's certificate was refused with alert {alert}")]
+    CertificateRefused {
+        /// The alert that it got.
+        alert: Alert,
+    },
+    /// Client: the OCSP response that the server stapled, or did not, was refused.
+    #[error("the registrar's OCSP response was refused ({alert})")]
+    StapleRefused {
+        /// What the check answered; the server got `bad_certificate_status_response`.
+        alert: Alert,
+    },
+    /// Client: the server did not accept our certificate.
+    #[error("the registrar refused our certificate (alert {alert})")]
+    CertificateDenied {
+        /// The alert that it sent.
+        alert: Alert,
+    },
+    /// The peer presented a certificate or public key whose private key it does not hold.
+    #[error("the peer does not hold the private key of its certificate")]
+    WrongPrivateKey,
+    /// Server: the client has no certificate, and no pre-shared key either.
+    #[error("the peer has neither key nor certificate")]
+    NoCertificate,
     /// The peer sent a fatal alert.
     #[error("the peer ended the association with alert {alert}")]
     PeerAlert {
@@ -70,13 +94,16 @@ pub enum Error {
     NoExtendedMasterSecret,
     /// A configured cipher suite is not known.
     #[error(
-        "cipher suite \"{name}\" is not one of the TLS 1.2 pre-shared key suites \
+        "cipher suite \"{name}\" is not one of the TLS 1.2 suites with a pre-shared key or ECDHE_ECDSA \
          (IANA names, such as TLS_PSK_WITH_AES_128_CBC_SHA256)"
     )]
     UnknownSuite {
         /// The name, escaped and cut to 64 characters.
         name: String,
     },
+    /// A certificate, key or check of our own that cannot be used.
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
     /// No cipher suite is configured.
     #[error("no cipher suite is configured")]
     NoSuites,
@@ -93,11 +120,13 @@ pub enum Error {
 
 /// Library number of libssl, and those of its reason codes that are told apart (openssl/sslerr.h).
 const ERR_LIB_SSL: i32 = 20;
+const BAD_SIGNATURE: i32 = 123;
 const DIGEST_CHECK_FAILED: i32 = 149;
 const HTTPS_PROXY_REQUEST: i32 = 155;
 const HTTP_REQUEST: i32 = 156;
 const VERSION_TOO_HIGH: i32 = 166;
 const NO_SHARED_CIPHER: i32 = 193;
+const PEER_DID_NOT_RETURN_A_CERTIFICATE: i32 = 199;
 const UNSUPPORTED_PROTOCOL: i32 = 258;
 const WRONG_SSL_VERSION: i32 = 266;
 const WRONG_VERSION_NUMBER: i32 = 267;
@@ -138,6 +167,8 @@ pub(crate) fn complaint(error: &ssl::Error) -> Complaint {
     for reason in reasons() {
         let known = match reason {
             DECRYPTION_FAILED_OR_BAD_RECORD_MAC | DIGEST_CHECK_FAILED => return Complaint::Unverified,
+            BAD_SIGNATURE => Error::WrongPrivateKey,
+            PEER_DID_NOT_RETURN_A_CERTIFICATE => Error::NoCertificate,
             NO_SHARED_CIPHER => Error::NoCommonSuite,
             UNSUPPORTED_PROTOCOL | VERSION_TOO_LOW | VERSION_TOO_HIGH | WRONG_SSL_VERSION
             | WRONG_VERSION_NUMBER => Error::Version,

@@ -45,6 +45,8 @@
 //!             server.answer_key(KeyAnswer::Key(key()));
 //!         }
 //!         Progress::Established(handshake) => break handshake,
+//!         // A server without certificates and resumption asks for nothing else.
+//!         Progress::NeedsSession(_) | Progress::NeedsVerdict(_) => unreachable!(),
 //!     }
 //!     client.feed(server.output());
 //!     server.consume_output(usize::MAX);
@@ -57,17 +59,34 @@ mod alert;
 mod approach;
 mod association;
 pub mod cke;
+mod client_context;
+pub mod client_hello;
 mod context;
+mod credential;
 mod error;
-mod key_slot;
+mod presented;
+mod proving;
 mod record;
+mod server_context;
+mod session;
+mod slot;
+mod staple;
 mod suite;
+mod ticket;
 mod transport;
 
 pub use alert::Alert;
-pub use association::{Association, Handshake, KeyAnswer, Progress, ReadOutcome};
+pub use association::{Association, Handshake, KeyAnswer, Progress, ReadOutcome, Verdict};
 pub use cke::IdentityAsSent;
-pub use context::{ClientContext, ServerContext, ServerNames};
+pub use client_context::{ClientContext, ClientContextBuilder, ServerCheck, StapleCheck};
+pub use credential::{ClientIdentity, CredentialError, PrivateKey, ServerCredential};
 pub use error::Error;
-pub use key_slot::ClientPsk;
+pub use presented::{Presented, Proved};
+pub use server_context::{ClientProof, ServerContext, ServerContextBuilder, ServerNames};
+pub use session::{
+    ClientSession, NewSession, Resumption, SavedSession, SessionAnswer, SessionHandle, SessionKind,
+};
+pub use slot::ClientPsk;
+pub use staple::Staple;
 pub use suite::{KeyExchange, Suite, SuitePolicy};
+pub use ticket::{TicketKey, TicketKeys};

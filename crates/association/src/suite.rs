@@ -13,6 +13,8 @@ pub enum KeyExchange {
     DhePsk,
     /// With elliptic-curve Diffie-Hellman (RFC 5489).
     EcdhePsk,
+    /// Elliptic-curve Diffie-Hellman, signed with the key of a certificate (RFC 8422 §2.1).
+    EcdheEcdsa,
 }
 
 struct Row {
@@ -26,11 +28,11 @@ const fn row(id: u16, name: &'static str, openssl: &'static str, exchange: KeyEx
     Row { id, name, openssl, exchange }
 }
 
-use KeyExchange::{DhePsk, EcdhePsk, Psk};
+use KeyExchange::{DhePsk, EcdheEcdsa, EcdhePsk, Psk};
 
 /// Every suite that can be configured. None without encryption or authentication is here, nor `RSA_PSK`,
 /// which needs a certificate of its own kind.
-static SUITES: [Row; 20] = [
+static SUITES: [Row; 25] = [
     row(0xCCAC, "TLS_ECDHE_PSK_WITH_CHACHA20_POLY1305_SHA256", "ECDHE-PSK-CHACHA20-POLY1305", EcdhePsk),
     row(0xC037, "TLS_ECDHE_PSK_WITH_AES_128_CBC_SHA256", "ECDHE-PSK-AES128-CBC-SHA256", EcdhePsk),
     row(0xC038, "TLS_ECDHE_PSK_WITH_AES_256_CBC_SHA384", "ECDHE-PSK-AES256-CBC-SHA384", EcdhePsk),
@@ -52,6 +54,11 @@ static SUITES: [Row; 20] = [
     row(0x00AF, "TLS_PSK_WITH_AES_256_CBC_SHA384", "PSK-AES256-CBC-SHA384", Psk),
     // RFC 4279's own, for peers from before RFC 5487.
     row(0x008C, "TLS_PSK_WITH_AES_128_CBC_SHA", "PSK-AES128-CBC-SHA", Psk),
+    row(0xC02B, "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "ECDHE-ECDSA-AES128-GCM-SHA256", EcdheEcdsa),
+    row(0xCCA9, "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305", EcdheEcdsa),
+    row(0xC0AC, "TLS_ECDHE_ECDSA_WITH_AES_128_CCM", "ECDHE-ECDSA-AES128-CCM", EcdheEcdsa),
+    row(0xC0AE, "TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8", "ECDHE-ECDSA-AES128-CCM8", EcdheEcdsa),
+    row(0xC023, "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256", "ECDHE-ECDSA-AES128-SHA256", EcdheEcdsa),
 ];
 
 /// Forward secrecy first, then authenticated encryption (register A-51). The 128-bit suites only: what needs
@@ -61,7 +68,13 @@ const DEFAULT: [u16; 9] = [0xCCAC, 0xC037, 0x00AA, 0xC0A6, 0x00B2, 0x00A8, 0xC0A
 /// The two suites that TS-0003 §10.2.2 prints, that of TLS before that of DTLS.
 const PRINTED: [u16; 2] = [0x00AE, 0xC0A8];
 
-/// One cipher suite of TLS 1.2 with a pre-shared key.
+/// What [`SuitePolicy::with_certificates`] adds, authenticated encryption first (register A-51).
+const CERTIFICATES: [u16; 5] = [0xC02B, 0xCCA9, 0xC0AC, 0xC0AE, 0xC023];
+
+/// The two certificate suites that TS-0003 §10.2.3 prints, that of TLS before that of DTLS.
+const PRINTED_CERTIFICATES: [u16; 2] = [0xC023, 0xC0AE];
+
+/// One cipher suite of TLS 1.2, with a pre-shared key or with certificates for P-256.
 #[derive(Clone, Copy)]
 pub struct Suite(&'static Row);
 
@@ -100,6 +113,12 @@ impl Suite {
     pub const fn is_forward_secret(self) -> bool {
         !matches!(self.0.exchange, Psk)
     }
+
+    /// Whether the server proves itself with a certificate or a raw public key, not with a pre-shared key.
+    #[must_use]
+    pub const fn is_certificate(self) -> bool {
+        matches!(self.0.exchange, EcdheEcdsa)
+    }
 }
 
 impl FromStr for Suite {
@@ -134,7 +153,9 @@ impl fmt::Debug for Suite {
     }
 }
 
-/// Which suites an end offers, in its order of preference. A server's order decides.
+/// Which suites an end offers, in its order of preference. A server's order decides. Every suite with a
+/// pre-shared key comes before every one with certificates, however they were named: otherwise a client that
+/// has a key and offers both could end without having proved it.
 ///
 /// ```
 /// use association::SuitePolicy;
@@ -147,7 +168,8 @@ impl fmt::Debug for Suite {
 pub struct SuitePolicy(Vec<Suite>);
 
 impl SuitePolicy {
-    /// The suites that TS-0003 §10.2.2 prints and nothing else; their exchange is one of RFC 4279.
+    /// The suites with a pre-shared key that TS-0003 §10.2.2 prints and nothing else; their exchange is one of
+    /// RFC 4279.
     #[must_use]
     pub fn strict() -> Self {
         Self::of_ids(&PRINTED)
@@ -165,10 +187,42 @@ impl SuitePolicy {
                 suites.push(suite);
             }
         }
-        if suites.is_empty() { Err(Error::NoSuites) } else { Ok(Self(suites)) }
+        if suites.is_empty() { Err(Error::NoSuites) } else { Ok(Self::ordered(suites)) }
     }
 
-    /// The suites in order of preference; never empty.
+    /// These and the certificate suites: of [`strict`](Self::strict) the two that TS-0003 §10.2.3 prints, of
+    /// any other all that can be configured.
+    #[must_use]
+    pub fn with_certificates(mut self) -> Self {
+        let strict = self == Self::strict();
+        let added: &[u16] = if strict { &PRINTED_CERTIFICATES } else { &CERTIFICATES };
+        let missing = Self::of_ids(added).0.into_iter().filter(|suite| !self.0.contains(suite));
+        let missing: Vec<_> = missing.collect();
+        self.0.extend(missing);
+        self
+    }
+
+    /// Those of them that need a certificate. May be empty.
+    #[must_use]
+    pub fn certificates_only(&self) -> Self {
+        Self(self.0.iter().copied().filter(|suite| suite.is_certificate()).collect())
+    }
+
+    fn ordered(mut suites: Vec<Suite>) -> Self {
+        // Stable: within each kind the order stays.
+        suites.sort_by_key(|suite| suite.is_certificate());
+        Self(suites)
+    }
+
+    pub(crate) fn has_certificates(&self) -> bool {
+        self.0.iter().any(|suite| suite.is_certificate())
+    }
+
+    pub(crate) fn has_keys(&self) -> bool {
+        self.0.iter().any(|suite| !suite.is_certificate())
+    }
+
+    /// The suites in order of preference.
     #[must_use]
     pub fn suites(&self) -> &[Suite] {
         &self.0
@@ -203,7 +257,7 @@ mod tests {
 
     #[test]
     fn tables_are_consistent() {
-        for id in DEFAULT.iter().chain(&PRINTED) {
+        for id in DEFAULT.iter().chain(&PRINTED).chain(&CERTIFICATES).chain(&PRINTED_CERTIFICATES) {
             assert!(Suite::from_id(*id).is_some(), "{id:04X}");
         }
         for suite in Suite::all() {
@@ -225,6 +279,25 @@ mod tests {
     fn strict_is_what_is_printed() {
         let names: Vec<_> = SuitePolicy::strict().0.into_iter().map(Suite::name).collect();
         assert_eq!(names, ["TLS_PSK_WITH_AES_128_CBC_SHA256", "TLS_PSK_WITH_AES_128_CCM_8"]);
+    }
+
+    #[test]
+    fn keys_come_before_certificates() {
+        let certificate = "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256";
+        let mixed = [certificate, "TLS_PSK_WITH_AES_128_CCM", "TLS_PSK_WITH_AES_128_CBC_SHA256"];
+        let names = |policy: SuitePolicy| policy.0.into_iter().map(Suite::name).collect::<Vec<_>>();
+        let ordered = names(SuitePolicy::from_names(mixed).unwrap());
+        assert_eq!(ordered, ["TLS_PSK_WITH_AES_128_CCM", "TLS_PSK_WITH_AES_128_CBC_SHA256", certificate]);
+        let both = SuitePolicy::default().with_certificates();
+        let first = both.0.iter().position(|suite| suite.is_certificate()).unwrap();
+        assert_eq!(both.0[..first], SuitePolicy::default().0);
+        assert!(both.0[first..].iter().all(|suite| suite.is_certificate()));
+        assert_eq!(both.0.len() - first, 5);
+        assert_eq!(both.clone().with_certificates(), both);
+        assert_eq!(
+            names(SuitePolicy::strict().with_certificates())[2..],
+            ["TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8"]
+        );
     }
 
     #[test]

@@ -186,10 +186,13 @@ async fn reach(address: &str) -> io::Result<(TcpStream, SocketAddr)> {
 async fn shake_hands(stream: &mut TlsStream, address: &str) -> Result<Handshake, NetError> {
     let failure = match stream.handshake().await {
         Ok(Progress::Established(handshake)) => return Ok(handshake),
-        // A client is never asked for a key, and `handshake` goes on by itself otherwise.
-        Ok(Progress::NeedsKey(_) | Progress::WantsInput) => {
-            HandshakeFailure::Association(association::Error::Ended)
-        }
+        // A client is never asked for anything, and `handshake` goes on by itself otherwise.
+        Ok(
+            Progress::NeedsKey(_)
+            | Progress::NeedsSession(_)
+            | Progress::NeedsVerdict(_)
+            | Progress::WantsInput,
+        ) => HandshakeFailure::Association(association::Error::Ended),
         Err(failure) => failure,
     };
     let address = address.to_owned();

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use association::{Association, Handshake, IdentityAsSent, KeyAnswer, Progress, ServerContext};
+use association::{
+    Alert, Association, Handshake, IdentityAsSent, KeyAnswer, Progress, ServerContext, SessionAnswer, Verdict,
+};
 use identity::{Credential, KeyRefusal};
 use keys::CredentialId;
 use tokio::net::TcpStream;
@@ -55,6 +57,10 @@ pub(crate) async fn enter<K: KeySource>(
                 let (answer, credential) = look_up(&sent, lookups, attempt).await;
                 found = credential;
                 stream.answer_key(answer);
+            }
+            Ok(Progress::NeedsSession(_)) => stream.answer_session(SessionAnswer::Full),
+            Ok(Progress::NeedsVerdict(_)) => {
+                stream.answer_verdict(Verdict::Refuse(Alert::CERTIFICATE_UNKNOWN));
             }
             Ok(Progress::Established(handshake)) => {
                 let (credential, read) = found.ok_or(HandshakeRefusal::Internal)?;

@@ -143,10 +143,17 @@ impl From<&association::Error> for HandshakeRefusal {
             E::UnknownServerName => Self::ServerName,
             E::NotTls => Self::NotTls,
             E::ClosedInHandshake | E::Truncated => Self::PeerClosed,
-            E::PeerAlert { .. } | E::KeyExchange(_) | E::HelloTooLong { .. } | E::Protocol { .. } => {
-                Self::Protocol
-            }
+            E::PeerAlert { .. }
+            | E::KeyExchange(_)
+            | E::HelloTooLong { .. }
+            | E::Protocol { .. }
+            | E::WrongPrivateKey
+            | E::NoCertificate
+            | E::CertificateRefused { .. }
+            | E::CertificateDenied { .. }
+            | E::StapleRefused { .. } => Self::Protocol,
             E::Ended
+            | E::Credential(_)
             | E::NoExtendedMasterSecret
             | E::UnknownSuite { .. }
             | E::NoSuites

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use association::{Association, Error, KeyAnswer, Progress, ReadOutcome};
+use association::{Association, Error, KeyAnswer, Progress, ReadOutcome, SessionAnswer, Verdict};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -37,7 +37,7 @@ impl TlsStream {
         Self { tcp, association, send_deadline, broken: false, stalled: None }
     }
 
-    /// Goes on with the handshake until it needs a key or is done, and sends what it has to say, an alert at
+    /// Goes on with the handshake until it needs an answer or is done, and sends what it has to say, an alert at
     /// its end included.
     pub(crate) async fn handshake(&mut self) -> Result<Progress, HandshakeFailure> {
         loop {
@@ -61,6 +61,14 @@ impl TlsStream {
 
     pub(crate) fn answer_key(&mut self, answer: KeyAnswer) {
         self.association.answer_key(answer);
+    }
+
+    pub(crate) fn answer_session(&mut self, answer: SessionAnswer) {
+        self.association.answer_session(answer);
+    }
+
+    pub(crate) fn answer_verdict(&mut self, verdict: Verdict) {
+        self.association.answer_verdict(verdict);
     }
 
     /// Whether what was read last was an error rather than an orderly end.

@@ -4,14 +4,30 @@
 //! the protocol. `association` is the only user.
 
 mod ccm8;
+mod certificate;
+mod message;
+mod session;
+mod ticket;
+
+use std::sync::OnceLock;
 
 use foreign_types::ForeignTypeRef;
 use openssl::{
     error::ErrorStack,
+    ex_data::Index,
     ssl::{SslContextBuilder, SslRef, SslStream},
 };
 
 pub use ccm8::allow_ccm_8;
+pub use certificate::{
+    Kinds, RAW_PUBLIC_KEYS, Shown, peer_raw_key, set_certificate_judge, set_kinds, set_max_certificate_octets,
+};
+pub use message::{Way, watch_messages};
+pub use session::{
+    is_resumable, offer_session, server_name, set_resumable_rule, set_session_filter, set_session_seconds,
+    set_session_source, ticket,
+};
+pub use ticket::{NAME as TICKET_KEY_NAME, TicketKeySource, TicketKeyView, Wanted, set_ticket_keys};
 
 /// Whether both ends of a finished handshake used `extended_master_secret` (RFC 7627). False before the
 /// handshake has got that far.
@@ -42,6 +58,21 @@ pub fn request_renegotiation<S>(stream: &mut SslStream<S>) -> Result<(), ErrorSt
     // SAFETY: the SSL is alive as long as the stream, which is borrowed exclusively.
     let done = unsafe { SSL_renegotiate(stream.ssl().as_ptr()) };
     if done == 1 { Ok(()) } else { Err(ErrorStack::get()) }
+}
+
+/// The index of a kind of data, made on first use.
+fn index<T, U>(
+    cell: &OnceLock<Index<T, U>>,
+    make: impl FnOnce() -> Result<Index<T, U>, ErrorStack>,
+) -> Result<Index<T, U>, ErrorStack> {
+    match cell.get() {
+        Some(index) => Ok(*index),
+        // Two threads may both get here; the index of the slower one stays unused.
+        None => {
+            let index = make()?;
+            Ok(*cell.get_or_init(|| index))
+        }
+    }
 }
 
 /// The OpenSSL that is linked, as it names itself: `OpenSSL 3.6.3 9 Jun 2026`.

@@ -1,6 +1,6 @@
 //! Peers that break the rules: refused by the right alert, within bounds, without a panic.
 
-use association::{Association, Error, KeyAnswer, Progress, ReadOutcome, SuitePolicy};
+use association::{Association, Error, KeyAnswer, Progress, Proved, ReadOutcome, SuitePolicy};
 use openssl::ssl::{SslOptions, SslVersion};
 use proptest::prelude::*;
 
@@ -335,7 +335,7 @@ proptest! {
             },
         );
         if let Ok(done) = run.server {
-            prop_assert_eq!(done.psk_identity.as_str(), crate::wire::IDENTITY);
+            prop_assert_eq!(done.proved, Proved::Key(crate::wire::IDENTITY.parse().unwrap()));
         }
     }
 }

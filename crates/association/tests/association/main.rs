@@ -5,7 +5,9 @@
     reason = "a test that cannot go on has failed, helpers included"
 )]
 
+mod certificate;
 mod handshake;
 mod hostile;
 mod indistinguishable;
+mod maker;
 mod wire;

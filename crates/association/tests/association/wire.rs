@@ -7,7 +7,7 @@ use std::{
 
 use association::{
     Association, ClientContext, ClientPsk, Error, Handshake, IdentityAsSent, KeyAnswer, Progress,
-    ReadOutcome, ServerContext, ServerNames, SuitePolicy,
+    ReadOutcome, ServerContext, ServerNames, SessionAnswer, SuitePolicy, Verdict,
 };
 use keys::{KeyLengthPolicy, Kpsa, Secret};
 use openssl::ssl::{Ssl, SslContext, SslContextBuilder, SslMethod, SslStream};
@@ -89,6 +89,8 @@ pub(crate) fn run_altered(
             match end.step() {
                 Ok(Progress::WantsInput) => break,
                 Ok(Progress::NeedsKey(identity)) => end.answer_key(answer(&identity)),
+                Ok(Progress::NeedsSession(_)) => end.answer_session(SessionAnswer::Full),
+                Ok(Progress::NeedsVerdict(_)) => end.answer_verdict(Verdict::Accept),
                 Ok(Progress::Established(handshake)) => (*result, *over) = (Ok(handshake), true),
                 Err(error) => (*result, *over) = (Err(error), true),
             }
@@ -209,6 +211,8 @@ pub(crate) fn run_bare(client: &mut SslStream<Pipe>, server: &mut Association) -
             match server.step() {
                 Ok(Progress::WantsInput) => break,
                 Ok(Progress::NeedsKey(_)) => server.answer_key(KeyAnswer::Key(key(7))),
+                Ok(Progress::NeedsSession(_)) => server.answer_session(SessionAnswer::Full),
+                Ok(Progress::NeedsVerdict(_)) => server.answer_verdict(Verdict::Accept),
                 Ok(Progress::Established(handshake)) => (run.server, over) = (Ok(handshake), true),
                 Err(error) => (run.server, over) = (Err(error), true),
             }

@@ -1,5 +1,6 @@
-//! How a looked-up key gets into OpenSSL's synchronous callbacks: one slot per association, filled before the
-//! octets that make OpenSSL ask. The callbacks never panic (that would abort the process) and never wait.
+//! How answers get into OpenSSL's synchronous callbacks, and what the callbacks see gets out: one slot per
+//! association, filled before the octets that make OpenSSL ask. The callbacks never panic (that would abort the
+//! process) and never wait.
 
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -10,20 +11,35 @@ use openssl::{
     ssl::{Ssl, SslContextBuilder, SslRef},
 };
 
-use crate::Error;
+use crate::{Alert, Error, Presented, SavedSession};
 
 /// Octets of the key that stands in for one that is not there.
 const DECOY: usize = 32;
 
 /// A server's slot.
 #[derive(Default)]
-pub(crate) struct ServerSlot(Mutex<ServerKey>);
+pub(crate) struct ServerSlot(Mutex<ServerFacts>);
 
 #[derive(Default)]
-pub(crate) struct ServerKey {
+struct ServerFacts {
     answer: Option<(PskIdentity, Kpsa)>,
     handed_over: bool,
     name_refused: bool,
+    presented: Option<Presented>,
+    /// A CertificateVerify has come. It may be wrong until OpenSSL has gone on behind it.
+    signed: bool,
+    /// What the ClientHello said, where resumption is on.
+    hello: Option<Hello>,
+    /// The session that may be resumed.
+    saved: Option<SavedSession>,
+    /// SHA-256 of the ticket that was sent.
+    ticket: Option<[u8; 32]>,
+}
+
+/// What a ClientHello says that a session must fit.
+pub(crate) struct Hello {
+    pub(crate) server_name: Option<String>,
+    pub(crate) extended_master_secret: bool,
 }
 
 /// What a client proves to hold: the identity that it sends and the key that belongs to it.
@@ -34,7 +50,23 @@ pub struct ClientPsk {
     pub key: Kpsa,
 }
 
-pub(crate) struct ClientSlot(Mutex<Option<ClientPsk>>);
+/// A client's slot.
+#[derive(Default)]
+pub(crate) struct ClientSlot(Mutex<ClientFacts>);
+
+#[derive(Default)]
+struct ClientFacts {
+    psk: Option<ClientPsk>,
+    presented: Option<Presented>,
+    refused: Option<Unacceptable>,
+}
+
+/// Why a client of ours does not like the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unacceptable {
+    Certificate(Alert),
+    Staple(Alert),
+}
 
 impl ServerSlot {
     pub(crate) fn put(&self, identity: PskIdentity, key: Kpsa) {
@@ -54,6 +86,65 @@ impl ServerSlot {
         lock(&self.0).name_refused
     }
 
+    pub(crate) fn present(&self, presented: Presented) {
+        lock(&self.0).presented = Some(presented);
+    }
+
+    pub(crate) fn sign(&self) {
+        lock(&self.0).signed = true;
+    }
+
+    /// What the client has presented and signed with, once.
+    pub(crate) fn take_signed(&self) -> Option<Presented> {
+        let mut facts = lock(&self.0);
+        if facts.signed { facts.presented.take() } else { None }
+    }
+
+    pub(crate) fn hear(&self, hello: Hello) {
+        lock(&self.0).hello = Some(hello);
+    }
+
+    /// Whether a session that was made under `server_name` fits the ClientHello.
+    pub(crate) fn fits(&self, server_name: Option<&[u8]>) -> bool {
+        let facts = lock(&self.0);
+        let asked = facts.hello.as_ref().map(|hello| hello.server_name.as_deref().map(str::as_bytes));
+        match (asked, server_name) {
+            (Some(Some(asked)), Some(name)) => asked.eq_ignore_ascii_case(name),
+            (Some(None), None) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether the ClientHello has `extended_master_secret`.
+    pub(crate) fn extended_master_secret(&self) -> bool {
+        lock(&self.0).hello.as_ref().is_some_and(|hello| hello.extended_master_secret)
+    }
+
+    pub(crate) fn grant(&self, saved: SavedSession) {
+        lock(&self.0).saved = Some(saved);
+    }
+
+    /// The session of an ID that may be resumed, once.
+    pub(crate) fn take_session(&self) -> Option<Secret> {
+        match lock(&self.0).saved.take()? {
+            SavedSession::ById(session) => Some(session),
+            SavedSession::ByTicket => None,
+        }
+    }
+
+    pub(crate) fn may_open_ticket(&self) -> bool {
+        matches!(lock(&self.0).saved, Some(SavedSession::ByTicket))
+    }
+
+    pub(crate) fn send_ticket(&self, digest: [u8; 32]) {
+        lock(&self.0).ticket = Some(digest);
+    }
+
+    /// SHA-256 of the ticket that was sent, if one was.
+    pub(crate) fn ticket(&self) -> Option<[u8; 32]> {
+        lock(&self.0).ticket
+    }
+
     /// Copies the key for exactly this identity, and drops ours.
     fn take(&self, identity: Option<&[u8]>, out: &mut [u8]) -> Option<usize> {
         let mut slot = lock(&self.0);
@@ -68,8 +159,25 @@ impl ServerSlot {
 }
 
 impl ClientSlot {
-    pub(crate) fn new(psk: ClientPsk) -> Self {
-        Self(Mutex::new(Some(psk)))
+    pub(crate) fn new(psk: Option<ClientPsk>) -> Self {
+        Self(Mutex::new(ClientFacts { psk, ..ClientFacts::default() }))
+    }
+
+    pub(crate) fn present(&self, presented: Presented) {
+        lock(&self.0).presented = Some(presented);
+    }
+
+    /// What the server has presented.
+    pub(crate) fn presented(&self) -> Option<Presented> {
+        lock(&self.0).presented.clone()
+    }
+
+    pub(crate) fn refuse(&self, why: Unacceptable) {
+        lock(&self.0).refused = Some(why);
+    }
+
+    pub(crate) fn refused(&self) -> Option<Unacceptable> {
+        lock(&self.0).refused
     }
 }
 
@@ -90,7 +198,7 @@ pub(crate) fn install_server(context: &mut SslContextBuilder) -> Result<(), Erro
 pub(crate) fn install_client(context: &mut SslContextBuilder) -> Result<(), Error> {
     let index = client_index()?;
     context.set_psk_client_callback(move |ssl, _hint, identity_out, key_out| {
-        let psk = ssl.ex_data(index).and_then(|slot| lock(&slot.0).take());
+        let psk = ssl.ex_data(index).and_then(|slot| lock(&slot.0).psk.take());
         let Some(psk) = psk else { return Ok(0) };
         // OpenSSL has zeroed one octet more than it shows, so an identity that fills the buffer ends too.
         let identity = copy(psk.identity.as_str().as_bytes(), identity_out);
@@ -102,6 +210,10 @@ pub(crate) fn install_client(context: &mut SslContextBuilder) -> Result<(), Erro
 
 pub(crate) fn server_slot(ssl: &SslRef) -> Option<&ServerSlot> {
     ssl.ex_data(server_index().ok()?)
+}
+
+pub(crate) fn client_slot(ssl: &SslRef) -> Option<&ClientSlot> {
+    ssl.ex_data(client_index().ok()?)
 }
 
 pub(crate) fn server_index() -> Result<Index<Ssl, ServerSlot>, Error> {
