@@ -3,11 +3,13 @@
 use std::fmt;
 
 use der::{Decode, Encode};
+use onem2m::time::Timestamp;
 use openssl::x509::X509;
 use x509_cert::certificate::{CertificateInner, Raw};
+use x509_cert::time::Time;
 
 use crate::pem::{self, PemError};
-use crate::{RawKey, Violation, key};
+use crate::{MAX_PEM, RawKey, Violation, key};
 
 /// The most certificates in a chain.
 pub const MAX_CERTIFICATES: usize = 8;
@@ -76,6 +78,29 @@ impl Certificate {
     }
 }
 
+impl Certificate {
+    pub(crate) fn subject(&self) -> String {
+        pem::shown(&self.parsed.tbs_certificate().subject().to_string())
+    }
+
+    pub(crate) fn issuer(&self) -> String {
+        pem::shown(&self.parsed.tbs_certificate().issuer().to_string())
+    }
+
+    pub(crate) fn not_before(&self) -> Timestamp {
+        moment(self.parsed.tbs_certificate().validity().not_before)
+    }
+
+    pub(crate) fn not_after(&self) -> Timestamp {
+        moment(self.parsed.tbs_certificate().validity().not_after)
+    }
+}
+
+/// A time of a certificate or list, none of which lies before 1970 or after 9999.
+pub(crate) fn moment(time: Time) -> Timestamp {
+    Timestamp::UNIX_EPOCH.saturating_add(time.to_unix_duration())
+}
+
 /// A certificate chain: the leaf, then each time the certificate of the issuer. Reading it judges nothing but
 /// its form.
 #[derive(Clone)]
@@ -118,7 +143,7 @@ impl Chain {
             return Self::from_der(&[text]);
         }
         let certificates: Vec<_> =
-            pem::blocks(text, &["CERTIFICATE"])?.into_iter().map(|block| block.der).collect();
+            pem::blocks(text, &["CERTIFICATE"], MAX_PEM)?.into_iter().map(|block| block.der).collect();
         Self::from_der(&certificates)
     }
 

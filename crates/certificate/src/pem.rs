@@ -5,15 +5,20 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 const BEGIN: &str = "-----BEGIN ";
 const DASHES: &str = "-----";
 
-/// The most octets of PEM text that are read at once.
+/// The most octets of PEM text in a file of certificates.
 pub const MAX_PEM: usize = 1 << 20;
 
 /// A text that is no PEM, or not the PEM that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PemError {
-    /// The text is longer than [`MAX_PEM`].
-    #[error("PEM: {0} octets, at most {MAX_PEM} are read")]
-    TooLong(usize),
+    /// The text is too long.
+    #[error("PEM: {octets} octets, at most {most} are read")]
+    TooLong {
+        /// Its octets.
+        octets: usize,
+        /// How many are read.
+        most: usize,
+    },
     /// The file is not text.
     #[error("PEM: neither PEM text nor anything that looks like it (RFC 7468)")]
     NotText,
@@ -61,10 +66,10 @@ pub(crate) fn looks_like_pem(octets: &[u8]) -> bool {
 }
 
 /// The blocks of a PEM text, all with one of `labels`; what stands between blocks is skipped.
-pub(crate) fn blocks(text: &[u8], labels: &[&'static str]) -> Result<Vec<Block>, PemError> {
+pub(crate) fn blocks(text: &[u8], labels: &[&'static str], most: usize) -> Result<Vec<Block>, PemError> {
     let expected = labels.first().copied().unwrap_or("CERTIFICATE");
-    if text.len() > MAX_PEM {
-        return Err(PemError::TooLong(text.len()));
+    if text.len() > most {
+        return Err(PemError::TooLong { octets: text.len(), most });
     }
     let text = std::str::from_utf8(text).map_err(|_| PemError::NotText)?;
     let mut found = Vec::new();
