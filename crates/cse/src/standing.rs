@@ -58,11 +58,12 @@ impl Question {
             Self::Nothing => Ok(Standing::default()),
             Self::Behind { through, named } => {
                 let leads = leads_to(records, settings, through, named, now)?;
-                Ok(Standing { descendants: leads.then(|| named.clone()).into_iter().collect(), holder: None })
+                let descendants = leads.then(|| named.clone()).into_iter().collect();
+                Ok(Standing { descendants, ..Standing::default() })
             }
             Self::Holder(ae) => {
                 let held = registration(records, ae, now)?.and_then(|resource| marks::holder(&resource));
-                Ok(Standing { descendants: Vec::new(), holder: held })
+                Ok(Standing { holder: held, ..Standing::default() })
             }
         }
     }
