@@ -296,8 +296,8 @@ async fn credential_changed(key: &str, store: &Store, live: &Live) -> Result<(),
 /// Changes were missed: whoever is connected proves again what it holds.
 fn close_all(live: &Live) {
     tracing::warn!("changes of credentials were missed: all associations are closed");
-    for association in live.list() {
-        live.close(&association.credential_id);
+    for credential_id in live.list().iter().filter_map(|association| association.credential_id.as_ref()) {
+        live.close(credential_id);
     }
 }
 

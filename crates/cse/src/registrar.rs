@@ -189,7 +189,7 @@ impl Registrar {
 
     /// The credential may have been given its identity over another association meanwhile.
     async fn learn_subject(&self, peer: &Arc<Peer>) -> Result<(), StoreError> {
-        let id = peer.credential_id().clone();
+        let Some(id) = peer.credential_id().cloned() else { return Ok(()) };
         let credential = self.store.read(move |records| records.credential_by_id(&id)).await?;
         if let Some(entity) = credential.and_then(|credential| credential.entity) {
             // Only a request of the same association could have bound it first, and to the same identity.

@@ -243,7 +243,10 @@ impl Task {
             )
         };
         if let Channel::Association(peer) = &self.channel {
-            let credential = records.credential_by_id(peer.credential_id())?;
+            let credential = match peer.credential_id() {
+                Some(id) => records.credential_by_id(id)?,
+                None => None,
+            };
             let holds = credential.is_some_and(|credential| {
                 credential.version == peer.version() && usable(&credential, Function::Cse, self.now).is_ok()
             });

@@ -19,11 +19,11 @@ pub enum Channel {
 }
 
 impl Channel {
-    /// The Credential-ID of the association; `None` outside of one.
+    /// The Credential-ID of the association; `None` outside of one, and before an identity token.
     #[must_use]
     pub fn credential_id(&self) -> Option<&CredentialId> {
         match self {
-            Self::Association(peer) => Some(peer.credential_id()),
+            Self::Association(peer) => peer.credential_id(),
             Self::Local(_) | Self::Clear(_) => None,
         }
     }

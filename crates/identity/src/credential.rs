@@ -43,7 +43,7 @@ impl FromStr for Function {
         [Self::Cse, Self::Maf, Self::Mef]
             .into_iter()
             .find(|function| function.as_str() == text)
-            .ok_or_else(|| UnknownName(text.escape_debug().take(64).collect()))
+            .ok_or_else(|| UnknownName::of(text))
     }
 }
 
@@ -80,7 +80,7 @@ impl FromStr for CredentialState {
         [Self::Active, Self::Revoked]
             .into_iter()
             .find(|state| state.as_str() == text)
-            .ok_or_else(|| UnknownName(text.escape_debug().take(64).collect()))
+            .ok_or_else(|| UnknownName::of(text))
     }
 }
 
@@ -88,6 +88,12 @@ impl FromStr for CredentialState {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("\"{0}\" is not one of the defined names")]
 pub struct UnknownName(String);
+
+impl UnknownName {
+    pub(crate) fn of(text: &str) -> Self {
+        Self(text.escape_debug().take(64).collect())
+    }
+}
 
 /// One row of the psk-lookup-table without its key: what a proof of possession of that key stands for
 /// (TS-0003 §8.2.2.1, TR-0038 §7.1).
@@ -140,17 +146,7 @@ pub enum KeyRefusal {
 /// [`KeyRefusal::Revoked`], [`KeyRefusal::Expired`], or [`KeyRefusal::Unknown`] for another function's
 /// credential, which does not exist as far as this one is concerned.
 pub fn usable(credential: &Credential, function: Function, now: Timestamp) -> Result<(), KeyRefusal> {
-    if credential.function != function {
-        return Err(KeyRefusal::Unknown);
-    }
-    match credential.state {
-        CredentialState::Revoked => return Err(KeyRefusal::Revoked),
-        CredentialState::Active => {}
-    }
-    match credential.not_after {
-        Some(not_after) if now > not_after => Err(KeyRefusal::Expired),
-        _ => Ok(()),
-    }
+    crate::enrolment::judge(credential.function == function, credential.state, credential.not_after, now)
 }
 
 #[cfg(test)]

@@ -6,16 +6,24 @@
 //! What this crate does not do: find credentials (`store`), run handshakes (`association`), or decide what
 //! an originator may do with a resource once it is known who speaks (`cse`).
 
+mod certified;
 mod channel;
 mod credential;
+mod enrolment;
 mod originator;
 mod peer;
+mod resumption;
 mod rule;
 
+pub use certified::{Named, Surroundings, Unresolved, certified, credential_id_of, named_by};
 pub use channel::{Channel, NotAnOsPeer, OsPeer};
 pub use credential::{Credential, CredentialState, Function, KeyRefusal, UnknownName, usable};
+pub use enrolment::{
+    ChainPolicy, CredentialFacts, Enrolment, Flavour, MAX_ALLOWED, Method, Misfit, usable_enrolment,
+};
 pub use originator::{Attempt, Home, Known, Refusal, RefusalReason, Speaker, behind_which, check_originator};
-pub use peer::{AlreadyBound, Established, Framework, Peer};
+pub use peer::{AlreadyBound, Established, Framework, MAX_WRONG_TOKENS, Peer};
+pub use resumption::{MAX_RESUMPTION, Made, Present, SessionRecord, WhyFull, may_resume};
 pub use rule::{Admitted, AppIdPattern, Applicant, PatternError, Rule, RuleBook, StemPattern, Wanted};
 
 /// What kind of CSE this is (T4 §6.3.4.2: cseType).

@@ -41,6 +41,7 @@ mod error;
 mod exporter;
 mod hmac;
 mod id;
+mod identity_token;
 mod key;
 mod key_generation;
 #[cfg(doctest)]
@@ -53,7 +54,7 @@ mod usage;
 
 pub use credential_id::{
     CertificateFlavour, CertificateName, CertificateUse, CredentialId, CredentialKind, EsdataKeyUse,
-    HardwareId,
+    HardwareId, IDENTITY_TOKEN_TYPE,
 };
 pub use dispatch::{LocalKeyName, MefKeyName, PskSource, TrustFunctions, psk_source};
 pub use error::KeyError;
@@ -64,6 +65,7 @@ pub use id::{
     PairwiseE2eKeyId, PublicKeyHash, PublicKeyIdentifier, RelativeKeId, RelativeKeyId, SymmetricKeyId,
     kca_id, kcc_id,
 };
+pub use identity_token::{IdentityToken, MAX_TOKEN_OCTETS, MIN_TOKEN_OCTETS, TokenDigest};
 pub use key::{
     ContentEncryptionKey, EnrolmentTarget, EsdataEncryptionKey, EsdataSignatureKey, EsprimKeyGenAlgorithm,
     EsprimProtocol, Kc, Ke, Ke2eAttAuth, Ke2eAttConf, Ke2eKeys, Ke2eMaster, Ke2eMsgAuth, Ke2eMsgConf,

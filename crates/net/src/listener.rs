@@ -238,7 +238,7 @@ impl<K: KeySource, H: Handler, O: Observer> Hall<K, H, O> {
         let reason = serve(&mut stream, &desk, &endings).await;
         self.observer.ended(&EndEvent {
             association: registration.id(),
-            credential_id: registration.peer().credential_id().clone(),
+            credential_id: registration.peer().credential_id().cloned(),
             source,
             reason,
             requests: desk.phase.answered(),

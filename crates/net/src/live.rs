@@ -26,12 +26,12 @@ pub struct Live(Arc<Mutex<Registry>>);
 pub struct LiveAssociation {
     /// Its number, never used again in this process.
     pub id: u64,
-    /// The credential that the peer proved.
-    pub credential_id: CredentialId,
+    /// The credential that the peer proved; `None` before an identity token.
+    pub credential_id: Option<CredentialId>,
     /// Whom it stands for, once that is known.
     pub subject: Option<EntityId>,
-    /// AE or CSE.
-    pub kind: EntityKind,
+    /// AE or CSE; `None` before an identity token.
+    pub kind: Option<EntityKind>,
     /// Where the connection came from.
     pub source: SocketAddr,
     /// The cipher suite.
@@ -51,8 +51,9 @@ pub(crate) struct ClosedMeanwhile;
 #[derive(Default)]
 struct Registry {
     last_id: u64,
-    /// Most credentials have one association.
-    established: HashMap<CredentialId, Vec<Entry>>,
+    /// By what was proved in the handshake. Most credentials have one association; those under `None` may have
+    /// proved one since, by an identity token.
+    established: HashMap<Option<CredentialId>, Vec<Entry>>,
     closings: u64,
     /// The closing's number, whose it was, and the first version that it left alone.
     recent: VecDeque<(u64, CredentialId, u64)>,
@@ -144,14 +145,15 @@ impl Live {
         registry.last_id += 1;
         let id = registry.last_id;
         let entry = Entry { id, peer: Arc::clone(peer), suite, since, close: close.clone() };
-        match registry.established.entry(peer.credential_id().clone()) {
+        let proved = peer.credential_id().cloned();
+        match registry.established.entry(proved.clone()) {
             hash_map::Entry::Occupied(entries) => entries.into_mut().push(entry),
             hash_map::Entry::Vacant(place) => {
                 place.insert(vec![entry]);
             }
         }
         drop(registry);
-        Ok(Registration { live: self.clone(), id, peer: Arc::clone(peer), close })
+        Ok(Registration { live: self.clone(), id, proved, peer: Arc::clone(peer), close })
     }
 
     fn lock(&self) -> MutexGuard<'_, Registry> {
@@ -164,14 +166,19 @@ impl Registry {
         let forgotten = self.closings - self.recent.len() as u64;
         let mut since = self.recent.iter().rev().take_while(|(at, ..)| *at > read.0);
         forgotten > read.0
-            || since.any(|(_, id, version)| id == peer.credential_id() && peer.version() < *version)
+            || since.any(|(_, id, version)| Some(id) == peer.credential_id() && peer.version() < *version)
     }
 
     fn remove_before(&mut self, credential_id: &CredentialId, version: u64) -> Vec<Entry> {
-        let Some(entries) = self.established.get_mut(credential_id) else { return Vec::new() };
-        let closed = entries.extract_if(.., |entry| entry.peer.version() < version).collect();
-        if entries.is_empty() {
-            self.established.remove(credential_id);
+        let mut closed = Vec::new();
+        for proved in [Some(credential_id.clone()), None] {
+            let Some(entries) = self.established.get_mut(&proved) else { continue };
+            closed.extend(entries.extract_if(.., |entry| {
+                entry.peer.credential_id() == Some(credential_id) && entry.peer.version() < version
+            }));
+            if entries.is_empty() {
+                self.established.remove(&proved);
+            }
         }
         closed
     }
@@ -181,7 +188,7 @@ impl Entry {
     fn describe(&self) -> LiveAssociation {
         LiveAssociation {
             id: self.id,
-            credential_id: self.peer.credential_id().clone(),
+            credential_id: self.peer.credential_id().cloned(),
             subject: self.peer.subject().cloned(),
             kind: self.peer.kind(),
             source: self.peer.source(),
@@ -195,6 +202,8 @@ impl Entry {
 pub(crate) struct Registration {
     live: Live,
     id: u64,
+    /// What was proved in the handshake: under what it is registered.
+    proved: Option<CredentialId>,
     peer: Arc<Peer>,
     close: CancellationToken,
 }
@@ -217,11 +226,10 @@ impl Registration {
 impl Drop for Registration {
     fn drop(&mut self) {
         let mut registry = self.live.lock();
-        let credential_id = self.peer.credential_id();
-        if let Some(entries) = registry.established.get_mut(credential_id) {
+        if let Some(entries) = registry.established.get_mut(&self.proved) {
             entries.retain(|entry| entry.id != self.id);
             if entries.is_empty() {
-                registry.established.remove(credential_id);
+                registry.established.remove(&self.proved);
             }
         }
     }
@@ -236,10 +244,12 @@ mod tests {
     fn peer(name: &str, version: u64) -> Arc<Peer> {
         let established = Established {
             framework: Framework::ProvisionedKey,
-            credential_id: credential(name),
+            credential_id: Some(credential(name)),
             version,
-            kind: EntityKind::Ae,
+            kind: Some(EntityKind::Ae),
             subject: None,
+            allowed: Vec::new(),
+            not_after: None,
         };
         Arc::new(Peer::new(established, "127.0.0.1:1".parse().unwrap()))
     }
@@ -300,6 +310,37 @@ mod tests {
         assert!(register_version(&live, "a@x.org", 2, before).is_ok());
         drop(old);
         assert_eq!(live.len(), 1);
+    }
+
+    /// An association that proved nothing in its handshake is closed with the token that it showed later.
+    #[test]
+    fn a_token_shown_since_is_closed_with_its_association() {
+        use identity::{CredentialState, Enrolment, Function, Method};
+        let live = Live::new();
+        let suite = "TLS_PSK_WITH_AES_128_CBC_SHA256".parse().unwrap();
+        let nobody = || Arc::new(Peer::new(Established::by_nothing(), "127.0.0.1:1".parse().unwrap()));
+        let (shown, waiting) = (nobody(), nobody());
+        let register =
+            |peer| live.register(peer, suite, "20260101T000000".parse().unwrap(), live.moment()).unwrap();
+        let (first, second) = (register(&shown), register(&waiting));
+        let token = Enrolment {
+            function: Function::Cse,
+            credential_id: "90-x".parse().unwrap(),
+            method: Method::Token,
+            kind: EntityKind::Ae,
+            subject: Some(EntityId::Ae("//example.org/Sone".parse().unwrap())),
+            allowed: Vec::new(),
+            state: CredentialState::Active,
+            not_after: None,
+            version: 1,
+            chain_policy: None,
+        };
+        shown.prove(&token).unwrap();
+        assert_eq!(live.close(&"90-y".parse().unwrap()), 0);
+        assert_eq!(live.close(&token.credential_id), 1);
+        assert!(first.close().is_cancelled() && !second.close().is_cancelled());
+        drop((first, second));
+        assert!(live.is_empty());
     }
 
     #[test]

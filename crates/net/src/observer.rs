@@ -168,8 +168,8 @@ impl From<&association::Error> for HandshakeRefusal {
 pub struct EndEvent {
     /// Its number in [`crate::Live`].
     pub association: u64,
-    /// The credential that the peer proved.
-    pub credential_id: CredentialId,
+    /// The credential that the peer proved; `None` if it never did, as without an identity token.
+    pub credential_id: Option<CredentialId>,
     /// Where the connection came from.
     pub source: SocketAddr,
     /// Why it ended.

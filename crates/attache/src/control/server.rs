@@ -171,9 +171,9 @@ fn associations(live: &Live, after: u64, limit: usize) -> Vec<Value> {
 fn fact(association: &LiveAssociation) -> Value {
     json!({ "association": {
         "id": association.id,
-        "credential_id": association.credential_id.as_str(),
+        "credential_id": association.credential_id.as_ref().map(keys::CredentialId::as_str),
         "entity": association.subject.as_ref().map(ToString::to_string),
-        "kind": association.kind.as_str(),
+        "kind": association.kind.map(onem2m::id::EntityKind::as_str),
         "source": association.source.to_string(),
         "suite": association.suite.name(),
         "since": association.since.to_string(),

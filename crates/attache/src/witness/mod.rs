@@ -169,7 +169,7 @@ impl Observer for Journal {
         self.shared.metrics.ended(event.reason);
         tracing::debug!(
             association = event.association,
-            credential = %event.credential_id,
+            credential = event.credential_id.as_ref().map(ToString::to_string),
             source = %event.source,
             reason = %event.reason,
             requests = event.requests,

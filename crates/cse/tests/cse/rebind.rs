@@ -84,11 +84,14 @@ async fn new_equipment_takes_over() {
 
     let (replaced, new) =
         world.replace("new@home.example.org", 9, Some(of_stem("Clight1")), false).await.unwrap();
-    assert_eq!(replaced.withdrawn, [old.credential_id().clone(), spare.credential_id().clone()]);
+    assert_eq!(
+        replaced.withdrawn,
+        [old.credential_id().unwrap().clone(), spare.credential_id().unwrap().clone()]
+    );
     assert_eq!((replaced.awaited, replaced.ruled_out), (true, false));
     assert_eq!(replaced.credential.credential_id.as_str(), "12-new@home.example.org");
     for peer in [&old, &spare] {
-        assert_eq!(world.state(peer.credential_id()).await, CredentialState::Revoked, "F-19");
+        assert_eq!(world.state(peer.credential_id().unwrap()).await, CredentialState::Revoked, "F-19");
         for asked in [
             create(Some("Clight1"), ae()),
             request(Operation::Retrieve, "Clight1", Some("Clight1")),
@@ -119,7 +122,7 @@ async fn new_equipment_takes_over() {
     let left = world.store.read(|records| records.resource("cnt-1")).await.unwrap();
     assert!(left.is_some(), "what lies below is kept");
     let row = world.store.read(|records| records.resource("Clight1")).await.unwrap().unwrap();
-    assert_eq!(row.credential_id.as_ref(), Some(new.credential_id()));
+    assert_eq!(row.credential_id.as_ref(), new.credential_id());
     assert_eq!(
         world.refuses(&new, create(None, new_ae())).await,
         Rsc::OriginatorHasAlreadyRegistered,
@@ -174,7 +177,7 @@ async fn the_registration_waits() {
     let spare = world.device(3, Some("Clight1")).await;
     assert_eq!(world.ask(&spare, create(None, new_ae())).await.rsc, Rsc::Created, "any of its keys will do");
     let row = world.store.read(|records| records.resource("Clight1")).await.unwrap().unwrap();
-    assert_eq!(row.credential_id.as_ref(), Some(spare.credential_id()), "and it is noted which");
+    assert_eq!(row.credential_id.as_ref(), spare.credential_id(), "and it is noted which");
 
     let (_, third) =
         world.replace("third@home.example.org", 10, Some(of_stem("Clight1")), false).await.unwrap();
@@ -194,7 +197,7 @@ async fn the_same_identity_gets_a_new_key() {
     world.ask(&old, create(Some("Clight1"), ae())).await;
     let entity = Some(of_stem("Clight1"));
     let (replaced, new) = world.replace("light1@home.example.org", 9, entity, false).await.unwrap();
-    assert_eq!(replaced.withdrawn, [other.credential_id().clone()]);
+    assert_eq!(replaced.withdrawn, [other.credential_id().unwrap().clone()]);
     assert_eq!((replaced.credential.version, new.credential_id()), (2, old.credential_id()));
     let own = || request(Operation::Retrieve, "Clight1", Some("Clight1"));
     assert_eq!(world.refuses(&old, own()).await, DENIED, "its association proved the old key");
@@ -308,6 +311,6 @@ async fn rules_must_follow() {
     let (replaced, newer) = world.replace("newer@home.example.org", 10, entity(), false).await.unwrap();
     assert!(!replaced.ruled_out);
     assert_eq!(world.ask(&newer, create(None, new_ae())).await.rsc, Rsc::Created);
-    let id = newer.credential_id().clone();
+    let id = newer.credential_id().unwrap().clone();
     world.store.write("test.revoke", move |tx| tx.revoke(&id)).await.unwrap();
 }

@@ -87,10 +87,12 @@ async fn an_assigned_identity_stays_with_the_credential() {
     let second = Arc::new(Peer::new(
         Established {
             framework: first.framework(),
-            credential_id: first.credential_id().clone(),
+            credential_id: first.credential_id().cloned(),
             version: first.version(),
             kind: first.kind(),
             subject: None,
+            allowed: Vec::new(),
+            not_after: None,
         },
         first.source(),
     ));
@@ -450,7 +452,7 @@ async fn a_credential_that_no_longer_holds_opens_nothing() {
     let world = World::new().await;
     let (light1, light2) = (world.device(1, Some("Clight1")).await, world.device(2, Some("Clight2")).await);
     world.ask(&light1, create(Some("Clight1"), ae())).await;
-    let id = light1.credential_id().clone();
+    let id = light1.credential_id().unwrap().clone();
     world.store.write("test.revoke", move |tx| tx.revoke(&id)).await.unwrap();
     for asked in [
         request(Operation::Retrieve, "Clight1", Some("Clight1")),
@@ -460,7 +462,7 @@ async fn a_credential_that_no_longer_holds_opens_nothing() {
     ] {
         assert_eq!(world.refuses(&light1, asked).await, Rsc::OriginatorNotAuthenticated);
     }
-    let (id, now) = (light2.credential_id().clone(), world.clock.now());
+    let (id, now) = (light2.credential_id().unwrap().clone(), world.clock.now());
     world.store.write("test.expire", move |tx| tx.set_not_after(&id, Some(now))).await.unwrap();
     world.clock.advance(Duration::from_secs(1));
     let refused = world.refuses(&light2, create(Some("Clight2"), ae())).await;

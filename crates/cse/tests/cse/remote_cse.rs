@@ -211,9 +211,9 @@ async fn a_credential_that_no_longer_holds_registers_nobody() {
     assert_eq!(world.refuses(&nobody, retrieve("Clight1", "-")).await, DENIED);
     let (revoked, expired) =
         (world.cse(7, "//example.org/mn-7").await, world.cse(8, "//example.org/mn-8").await);
-    let id = revoked.credential_id().clone();
+    let id = revoked.credential_id().unwrap().clone();
     world.store.write("test.revoke", move |tx| tx.revoke(&id)).await.unwrap();
-    let (id, now) = (expired.credential_id().clone(), world.clock.now());
+    let (id, now) = (expired.credential_id().unwrap().clone(), world.clock.now());
     world.store.write("test.expire", move |tx| tx.set_not_after(&id, Some(now))).await.unwrap();
     world.clock.advance(Duration::from_secs(1));
     for (peer, from) in [(&revoked, "/mn-7"), (&expired, "/mn-8")] {
@@ -362,7 +362,7 @@ async fn the_routing_list_opens_what_is_below() {
         assert_eq!(ask(from).await, DENIED, "it has a key of its own here");
     }
     let second = world.cse(2, "//example.org/asn-2").await;
-    let id = second.credential_id().clone();
+    let id = second.credential_id().unwrap().clone();
     let content = json!({ "cb": "/asn-2/x", "rr": true, "srv": ["3"] });
     assert_eq!(world.ask(&second, register("/asn-2", content)).await.rsc, Rsc::Created);
     world.store.write("test.revoke", move |tx| tx.revoke(&id)).await.unwrap();
@@ -427,7 +427,7 @@ async fn the_audit_says_who_registered() {
         .map(|entry| (entry.record.action, entry.record.entity, entry.record.credential_id))
         .collect();
     let of = |action: &str| {
-        let id = gateway.credential_id().as_str().to_owned();
+        let id = gateway.credential_id().unwrap().as_str().to_owned();
         (action.to_owned(), Some("//example.org/mn-7".to_owned()), Some(id))
     };
     assert_eq!(lines, [of("registration.delete"), of("registration.update"), of("registration.create")]);

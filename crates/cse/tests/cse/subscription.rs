@@ -459,7 +459,7 @@ async fn changes_of_rules_are_followed() {
 async fn a_withdrawn_key_keeps_its_name() {
     let world = World::new().await;
     let old = world.device(1, Some("Clight1")).await;
-    let id = old.credential_id().clone();
+    let id = old.credential_id().unwrap().clone();
     world.store.write("test.revoke", move |tx| tx.revoke(&id)).await.unwrap();
     world.provision(vec![rule("new", Some(&[&cred(2)]), &["*"], &["Clight1", "Cother"])]).await.unwrap();
     let new = world.device(2, None).await;

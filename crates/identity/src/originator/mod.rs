@@ -79,6 +79,9 @@ pub enum RefusalReason {
     /// Only inside of a security association.
     #[error("the request needs a security association")]
     NoAssociation,
+    /// The peer has not shown its identity token yet (register A-32).
+    #[error("the session is nobody's before an identity token (idtk) in a registration")]
+    Unproven,
     /// No service rule allows the registration.
     #[error("no service rule allows this registration")]
     NoRule,
@@ -107,13 +110,17 @@ impl Refusal {
         Self { rsc: ResponseStatusCode::SecurityAssociationRequired, reason: RefusalReason::NoAssociation }
     }
 
+    const fn unproven() -> Self {
+        Self { rsc: ResponseStatusCode::SecurityAssociationRequired, reason: RefusalReason::Unproven }
+    }
+
     pub(crate) const fn no_rule() -> Self {
         Self { rsc: ResponseStatusCode::AppRuleValidationFailed, reason: RefusalReason::NoRule }
     }
 }
 
 /// Decides whether `from` may be the originator of a request that came over `channel`. The impersonation
-/// check of TS-0003 §7.2.1 with the detailed rules of TS-0004 §7.3.2.1, and registers where
+/// check of TS-0003 §7.2.1 with the detailed rules of TS-0004 §7.3.2.1, and registers where
 /// those leave something open.
 ///
 /// The answer depends on the channel, on From, and on what the records say of the sender itself: never on
@@ -131,8 +138,9 @@ pub fn check_originator(
 ) -> Result<Speaker, Refusal> {
     match channel {
         Channel::Association(peer) => match peer.kind() {
-            EntityKind::Ae => ae_speaks(home, peer, from, attempt),
-            EntityKind::Cse => cse_speaks(home, peer, from, attempt, known),
+            Some(EntityKind::Ae) => ae_speaks(home, peer, from, attempt),
+            Some(EntityKind::Cse) => cse_speaks(home, peer, from, attempt, known),
+            None => Err(Refusal::unproven()),
         },
         Channel::Local(peer) => local_speaks(home, peer, from, attempt, known),
         Channel::Clear(_) => Err(clear_text(from, attempt)),
@@ -140,6 +148,9 @@ pub fn check_originator(
 }
 
 fn ae_speaks(home: &Home, peer: &Peer, from: &FromParam, attempt: Attempt) -> Result<Speaker, Refusal> {
+    if let (FromParam::Stem(stem), [_, ..]) = (from, peer.allowed()) {
+        return listed_speaks(home, peer.allowed(), stem);
+    }
     let bound = match peer.subject() {
         Some(EntityId::Ae(ae)) => Some(ae),
         Some(EntityId::Cse(_)) => return Err(Refusal::impersonation(RefusalReason::Impersonation)),
@@ -160,6 +171,15 @@ fn ae_speaks(home: &Home, peer: &Peer, from: &FromParam, attempt: Attempt) -> Re
             Err(Refusal::malformed(RefusalReason::NotAStem))
         }
     }
+}
+
+/// A device or node with several AEs: From is one of those (TS-0003 §8.2.1, §7.2.1).
+fn listed_speaks(home: &Home, allowed: &[AeId], stem: &AeIdStem) -> Result<Speaker, Refusal> {
+    let named = AeId::of_stem(&home.cse, stem.clone());
+    if allowed.contains(&named) {
+        return Ok(Speaker::Ae(named));
+    }
+    Err(Refusal::impersonation(RefusalReason::Impersonation))
 }
 
 /// An unbound association may ask for a stem in a registration, where rules decide on it; it may not speak in

@@ -11,11 +11,21 @@ fn home() -> Home {
 }
 
 fn peer(kind: EntityKind, subject: Option<&str>) -> Peer {
+    Peer::new(established(kind, subject), "127.0.0.1:5000".parse().unwrap())
+}
+
+fn established(kind: EntityKind, subject: Option<&str>) -> Established {
     let credential_id: CredentialId = "12-light1@home.example.org".parse().unwrap();
     let subject = subject.map(|text| EntityId::parse(kind, text).unwrap());
-    let framework = Framework::ProvisionedKey;
-    let established = Established { framework, credential_id, version: 1, kind, subject };
-    Peer::new(established, "127.0.0.1:5000".parse().unwrap())
+    Established {
+        framework: Framework::ProvisionedKey,
+        credential_id: Some(credential_id),
+        version: 1,
+        kind: Some(kind),
+        subject,
+        allowed: Vec::new(),
+        not_after: None,
+    }
 }
 
 fn channel(kind: EntityKind, subject: Option<&str>) -> Channel {
@@ -238,4 +248,39 @@ fn outside_of_an_association() {
     for from in [None, Some("C"), Some("S"), Some("Cunknown"), Some("Clight1")] {
         assert_eq!(ask(&clear, from, Attempt::CreateAe), Err(REQUIRED), "{from:?}");
     }
+}
+
+/// F-12: before its token a session may say nothing at all.
+#[test]
+fn a_session_without_its_token_is_nobodys() {
+    let peer = Peer::new(Established::by_nothing(), "127.0.0.1:5000".parse().unwrap());
+    let channel = Channel::Association(Arc::new(peer));
+    for attempt in ATTEMPTS {
+        for from in
+            [None, Some(""), Some("C"), Some("Clight1"), Some("/mn-7"), Some("x y"), Some("/mn-7/Clamp")]
+        {
+            assert_eq!(ask(&channel, from, attempt), Err(REQUIRED), "{from:?}");
+        }
+    }
+}
+
+/// TS-0003 §8.2.1, §7.2.1: a device or Node-ID certificate with a list speaks as its members and no other.
+#[test]
+fn a_list_of_aes_speaks_as_each_of_them() {
+    let of = |stem: &str| AeId::of_stem(&home().cse, stem.parse().unwrap());
+    let foreign: AeId = "//example.org/in-cse/Cphone1".parse().unwrap();
+    let allowed = vec![of("Cone"), of("Stwo"), foreign];
+    let established = Established { allowed, ..established(EntityKind::Ae, None) };
+    let channel = Channel::Association(Arc::new(Peer::new(established, "127.0.0.1:5000".parse().unwrap())));
+    for attempt in ATTEMPTS {
+        for own in ["Cone", "Stwo"] {
+            assert_eq!(ask(&channel, Some(own), attempt), Ok(Speaker::Ae(of(own))));
+        }
+        for other in ["Cthree", "Cphone1", "Sone", "CONE"] {
+            assert_eq!(ask(&channel, Some(other), attempt), Err(DENIED), "{other}");
+        }
+        assert_eq!(ask(&channel, Some("/mn-cse-123456/Cone"), attempt), Err(BAD));
+    }
+    assert_eq!(ask(&channel, None, Attempt::CreateAe), Ok(Speaker::Unassigned(None)), "none is picked");
+    assert_eq!(ask(&channel, None, Attempt::Other), Err(BAD));
 }

@@ -27,7 +27,7 @@ async fn a_device_is_known_by_its_key() {
     let listed = stage.live.list();
     assert_eq!(listed.len(), 1);
     assert_eq!((listed[0].id, listed[0].suite), (association, suite));
-    assert_eq!(listed[0].credential_id, credential_id(LIGHT));
+    assert_eq!(listed[0].credential_id, Some(credential_id(LIGHT)));
     light.close().await;
     assert_eq!(stage.end().await.reason.as_str(), "peer_closed");
     assert!(stage.live.is_empty());

@@ -19,7 +19,7 @@ async fn one_association_carries_many_requests() {
     light.close().await;
     let end = stage.end().await;
     assert_eq!((end.reason, end.requests), (EndReason::PeerClosed, 50));
-    assert_eq!(end.credential_id, credential_id(LIGHT));
+    assert_eq!(end.credential_id, Some(credential_id(LIGHT)));
 }
 
 /// Requests that come in one go, the last of them in two halves, are answered one by one and in order.
