@@ -68,8 +68,8 @@ mod tests {
         let relative = [100, 0x97, 0x56, 0xce, 0x1b];
         assert_eq!(joined("0.2.481.1", &relative).unwrap(), "0.2.481.1.100.3030.10011");
         assert_eq!(joined("0.2.481.1.100", &relative[1..]).unwrap(), "0.2.481.1.100.3030.10011");
-        assert_eq!(joined("2.999", &[1]).unwrap(), "2.999.1");
         assert_eq!(joined("1.3", &[0]).unwrap(), "1.3.0");
+        assert_eq!(joined("2.25", &[1]).unwrap(), "2.25.1");
     }
 
     #[test]
