@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     Constraints, PkiError, PrivateKey, Profile, Request, Serial, SubjectKey, Validity, draft, draft::Draft,
-    key::is_p256_spki, pem,
+    key::is_p256_spki, lint, pem,
 };
 
 const ID_KP_OCSP_SIGNING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.9");
@@ -192,10 +192,11 @@ impl Authority {
         self
     }
 
-    /// Makes a certificate.
+    /// Makes a certificate, after a look at it: what a peer will see, it and the intermediates, must follow
+    /// the profile.
     ///
     /// # Errors
-    /// [`PkiError`] if the name has no form in a certificate, the key is not of P-256, or the request asks
+    /// [`PkiError::Profile`] with every rule that would be broken; [`PkiError`] if the name has no form in a certificate, the key is not of P-256, or the request asks
     /// for another name.
     pub fn issue(
         &self,
@@ -208,6 +209,7 @@ impl Authority {
         if !is_p256_spki(&draft.spki) {
             return Err(PkiError::PublicKey);
         }
+        lint::check(&draft, profile, self.intermediates(), rng)?;
         let leaf = draft.sign(&self.key)?;
         self.issued(&draft, leaf, fresh)
     }

@@ -20,6 +20,8 @@ pub struct Constraints {
 
 /// A domain in which nothing exists (RFC 6761 §6.4): permitting it alone permits no name of the kind.
 const NOWHERE: &str = "invalid";
+/// An arc that is set aside for documentation (RFC 5612), in which no device is.
+const FOR_EXAMPLES: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.32473");
 
 impl Constraints {
     /// No constraint.
@@ -97,6 +99,15 @@ impl Constraints {
     /// [`PkiError::Encoding`], in theory.
     pub fn no_other_uri(mut self) -> Result<Self, PkiError> {
         self.permitted.push(GeneralName::UniformResourceIdentifier(ia5(NOWHERE)?));
+        Ok(self)
+    }
+
+    /// Permits no M2M Device ID, nor any other otherName, besides those permitted otherwise.
+    ///
+    /// # Errors
+    /// [`PkiError::Encoding`], in theory.
+    pub fn no_other_devices(mut self) -> Result<Self, PkiError> {
+        self.permitted.push(GeneralName::OtherName(profile::other_name(FOR_EXAMPLES, &[0])?));
         Ok(self)
     }
 

@@ -53,6 +53,9 @@ pub enum PkiError {
         /// Where the rule stands.
         clause: &'static str,
     },
+    /// What was to be signed breaks the profile. Nothing was signed.
+    #[error("{}", several(.0))]
+    Profile(Vec<certificate::Violation>),
     /// A question to the OCSP responder that is none.
     #[error("OCSP request: {0}")]
     Question(&'static str),
@@ -84,4 +87,8 @@ impl PkiError {
         let text = text.chars().take(64).flat_map(char::escape_debug).collect();
         Self::Name { what, text, expected }
     }
+}
+
+fn several(broken: &[certificate::Violation]) -> String {
+    broken.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }

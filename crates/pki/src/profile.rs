@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
+use certificate::Flavour;
 use der::{
     Any, Tag,
     asn1::{Ia5String, ObjectIdentifier},
@@ -38,13 +39,24 @@ impl Profile {
         Ok(Some(match self {
             Self::CseId(name) => GeneralName::DnsName(ia5("public domain name of a CSE", &name.to_string())?),
             Self::Fqdn(name) => GeneralName::DnsName(ia5("FQDN", name.as_str())?),
-            Self::AeId(id) => {
-                GeneralName::UniformResourceIdentifier(ia5("AE-ID", &format!("{AE_ID_SCHEME}{id}"))?)
-            }
+            Self::AeId(id) => GeneralName::UniformResourceIdentifier(ia5("AE-ID", &certificate::ae_uri(id))?),
             Self::NodeId(id) => GeneralName::UniformResourceIdentifier(ia5("M2M-Node-ID", &node_uri(id)?)?),
             Self::Device(id) => GeneralName::OtherName(id.other_name()?),
             Self::OcspResponder => return Ok(None),
         }))
+    }
+
+    /// The flavour by which others judge it; an OCSP responder's has none.
+    #[must_use]
+    pub const fn flavour(&self) -> Option<Flavour> {
+        match self {
+            Self::CseId(_) => Some(Flavour::CseId),
+            Self::AeId(_) => Some(Flavour::AeId),
+            Self::NodeId(_) => Some(Flavour::NodeId),
+            Self::Device(_) => Some(Flavour::Device),
+            Self::Fqdn(_) => Some(Flavour::Fqdn),
+            Self::OcspResponder => None,
+        }
     }
 
     /// Where its rules stand.
@@ -79,9 +91,6 @@ impl fmt::Display for Profile {
         f.write_str(&self.common_name())
     }
 }
-
-/// What stands in front of an absolute AE-ID to make it a URI (register A-09).
-pub const AE_ID_SCHEME: &str = "m2m:";
 
 /// An object-identifier-based M2M Device ID (TS-0001 annex H), split where a certificate splits it: the M2M
 /// Device Indication ID arc is the otherName's type-id, the rest its value (TS-0003 §10.1.1.4.1).
@@ -174,22 +183,15 @@ pub(crate) fn other_name(type_id: ObjectIdentifier, arcs: &[u32]) -> Result<Othe
     Ok(OtherName { type_id, value })
 }
 
-/// The URI that stands for a node.
 fn node_uri(id: &NodeId) -> Result<String, PkiError> {
-    let text = id.as_str();
-    if arcs(text).is_some_and(|arcs| arcs.len() > 1) {
-        return Ok(format!("urn:oid:{text}"));
-    }
-    let scheme = text.split_once(':').map_or("", |(scheme, _)| scheme);
-    let of_scheme = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
-    if scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.chars().all(of_scheme) {
-        return Ok(text.to_owned());
-    }
-    Err(PkiError::name(
-        "M2M-Node-ID",
-        text,
-        "only a URI such as urn:gsma:imei:… or a dotted object identifier can stand in a certificate (register A-11)",
-    ))
+    certificate::node_uri(id).ok_or_else(|| {
+        PkiError::name(
+            "M2M-Node-ID",
+            id.as_str(),
+            "only a URN such as urn:gsma:imei:… or a dotted object identifier can stand in a certificate (TS-0003 \
+             §10.1.1.8; register A-11)",
+        )
+    })
 }
 
 fn ia5(what: &'static str, text: &str) -> Result<Ia5String, PkiError> {

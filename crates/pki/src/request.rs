@@ -16,7 +16,7 @@ use x509_cert::{
     request::{CertReq, ExtensionReq},
 };
 
-use crate::{AE_ID_SCHEME, PkiError, Profile, draft, key::is_p256_spki, pem};
+use crate::{PkiError, Profile, draft, key::is_p256_spki, pem};
 
 /// The longest request that is read, PEM or DER.
 pub const MAX_REQUEST_FILE: usize = 64 * 1024;
@@ -78,7 +78,7 @@ impl Request {
         let clause = profile.clause();
         match self.names.as_slice() {
             [] => Err(bad(FIELD, &format!("missing; expected {}", shown(&expected)), "TS-0003 §10.1.4")),
-            [only] if *only == expected || *only == without_scheme(&expected) => Ok(()),
+            [only] if *only == expected || is_bare(only, profile) => Ok(()),
             [only] => {
                 Err(bad(FIELD, &format!("expected {}, found {}", shown(&expected), shown(only)), clause))
             }
@@ -141,13 +141,12 @@ fn names(extensions: &[Extension]) -> Result<Vec<GeneralName>, PkiError> {
     Ok(names)
 }
 
-/// The bare absolute AE-ID, which others may write in place of the URI with our scheme (register A-09).
-fn without_scheme(name: &GeneralName) -> GeneralName {
-    let GeneralName::UniformResourceIdentifier(uri) = name else { return name.clone() };
-    uri.as_str()
-        .strip_prefix(AE_ID_SCHEME)
-        .and_then(|bare| der::asn1::Ia5String::new(bare).ok())
-        .map_or_else(|| name.clone(), GeneralName::UniformResourceIdentifier)
+/// The absolute AE-ID alone, which others may write in place of the URI with our scheme (register A-09).
+fn is_bare(name: &GeneralName, profile: &Profile) -> bool {
+    match (name, profile) {
+        (GeneralName::UniformResourceIdentifier(uri), Profile::AeId(id)) => uri.as_str() == id.to_string(),
+        _ => false,
+    }
 }
 
 /// A name as `openssl` would print it, cut to 64 characters, control characters escaped.

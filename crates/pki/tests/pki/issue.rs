@@ -1,18 +1,27 @@
 use keys::SeededRng;
 use pki::{
-    Authority, Constraints, DeviceId, PkiError, PrivateKey, Profile, SubjectKey, Validity, self_signed,
+    Authority, Constraints, DeviceId, Issued, PkiError, PrivateKey, Profile, SubjectKey, Validity,
+    self_signed,
 };
 
 use crate::{Site, century, gateway, lamp, openssl};
 
 const VERIFY: &str = "verify -x509_strict -CAfile root.pem -untrusted chain.pem chain.pem";
 
+/// A certificate that nobody has looked at before it was signed.
+fn unchecked(authority: &Authority, profile: &Profile, site: &Site) -> Issued {
+    authority.issue_twisted(profile, SubjectKey::Fresh, century(), &site.rng, &[]).unwrap()
+}
+
 /// TS-0003 §10.1.1.1, §10.1.1.3: one certificate of each flavour.
 #[test]
 fn every_profile_verifies_strictly() {
     let dir = tempfile::tempdir().unwrap();
     let site = Site::new();
-    let nodes = site.root.intermediate("Example nodes", &Constraints::none(), century(), &site.rng).unwrap();
+    let nodes = site
+        .root
+        .intermediate("Example nodes", &Constraints::none().no_other_dns().unwrap(), century(), &site.rng)
+        .unwrap();
     let node = Profile::NodeId("urn:gsma:imei:90420156-025763-0".parse().unwrap());
     let device = Profile::Device("0.2.481.1/100.3030.10011".parse().unwrap());
     let cases = [
@@ -82,12 +91,16 @@ fn a_seed_repeats_every_octet() {
 fn constraints_hold() {
     let dir = tempfile::tempdir().unwrap();
     let site = Site::new();
-    let elsewhere = Profile::Fqdn("mef.example.net".parse().unwrap());
-    site.write(dir.path(), &site.issue(&elsewhere));
-    assert!(openssl(dir.path(), VERIFY).unwrap_err().contains("permitted subtree violation"));
-    let elsewhere = Profile::AeId("//in.example.org/Slamp".parse().unwrap());
-    site.write(dir.path(), &site.issue(&elsewhere));
-    assert!(openssl(dir.path(), VERIFY).unwrap_err().contains("permitted subtree violation"));
+    for (elsewhere, name) in [
+        (Profile::Fqdn("mef.example.net".parse().unwrap()), "mef.example.net"),
+        (Profile::AeId("//in.example.org/Slamp".parse().unwrap()), "m2m://in.example.org/Slamp"),
+    ] {
+        let refused = site.names.issue(&elsewhere, SubjectKey::Fresh, century(), &site.rng).unwrap_err();
+        assert!(refused.to_string().starts_with("certificate 0, subjectAltName: "), "{refused}");
+        assert!(refused.to_string().contains(name), "{refused}");
+        site.write(dir.path(), &unchecked(&site.names, &elsewhere, &site));
+        assert!(openssl(dir.path(), VERIFY).unwrap_err().contains("permitted subtree violation"));
+    }
 
     let devices = Constraints::none()
         .permit_devices(&"0.2.481.1/100.3030".parse().unwrap())
@@ -101,10 +114,20 @@ fn constraints_hold() {
         assert!(text.contains(line), "{text}");
     }
     for profile in [gateway(), lamp()] {
-        let issued = devices.issue(&profile, SubjectKey::Fresh, century(), &site.rng).unwrap();
-        site.write(dir.path(), &issued);
+        site.write(dir.path(), &unchecked(&devices, &profile, &site));
         assert!(openssl(dir.path(), VERIFY).is_err(), "{profile}");
+        assert!(devices.issue(&profile, SubjectKey::Fresh, century(), &site.rng).is_err(), "{profile}");
     }
+    for (device, permitted) in [("0.2.481.1/100.3030.7", true), ("0.2.481.1/100.3031.7", false)] {
+        let device = Profile::Device(device.parse().unwrap());
+        let issued = devices.issue(&device, SubjectKey::Fresh, century(), &site.rng);
+        assert_eq!(issued.is_ok(), permitted, "{device}");
+    }
+    let closed = Constraints::none().no_other_devices().unwrap();
+    let closed = site.root.intermediate("Example closed", &closed, century(), &site.rng).unwrap();
+    let device = Profile::Device("0.2.481.1/100.3030.7".parse().unwrap());
+    let refused = closed.issue(&device, SubjectKey::Fresh, century(), &site.rng).unwrap_err();
+    assert!(matches!(refused, PkiError::Profile(_)), "{refused}");
 }
 
 #[test]

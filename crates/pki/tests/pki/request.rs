@@ -1,6 +1,6 @@
 use std::{fmt::Write as _, path::Path};
 
-use pki::{Profile, Request, SubjectKey};
+use pki::{Constraints, Profile, Request, SubjectKey};
 
 use crate::{Site, century, gateway, lamp, openssl};
 
@@ -26,6 +26,8 @@ fn a_request_that_asks_for_the_name_is_followed() {
     let dir = tempfile::tempdir().unwrap();
     keys(dir.path());
     let site = Site::new();
+    let nodes = Constraints::none().no_other_dns().unwrap();
+    let nodes = site.root.intermediate("Example nodes", &nodes, century(), &site.rng).unwrap();
     let node = Profile::NodeId("urn:gsma:imei:90420156-025763-0".parse().unwrap());
     for (profile, name) in [
         (gateway(), "DNS:mn-cse.in-cse.example.org"),
@@ -33,11 +35,12 @@ fn a_request_that_asks_for_the_name_is_followed() {
         (lamp(), "URI://example.org/mn-cse/Clamp"),
         (node, "URI:urn:gsma:imei:90420156-025763-0"),
     ] {
+        let issuer = if matches!(profile, Profile::NodeId(_)) { &nodes } else { &site.names };
         let pem = request(dir.path(), "key.pem", &[&format!("subjectAltName={name}")], "-sha256");
         openssl(dir.path(), "req -in request.pem -outform DER -out request.der").unwrap();
         let der = std::fs::read(dir.path().join("request.der")).unwrap();
         for bytes in [pem, der] {
-            let issued = site.names.issue(&profile, SubjectKey::Csr(&bytes), century(), &site.rng).unwrap();
+            let issued = issuer.issue(&profile, SubjectKey::Csr(&bytes), century(), &site.rng).unwrap();
             assert!(issued.key.is_none() && issued.key_pem.is_none());
             site.write(dir.path(), &issued);
             let of_certificate = openssl(dir.path(), "x509 -in chain.pem -noout -pubkey").unwrap();

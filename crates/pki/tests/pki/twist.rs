@@ -77,7 +77,9 @@ fn authorities_can_be_twisted_too() {
         let below =
             site.root.intermediate_twisted("Twisted", &none, Some(0), century(), &site.rng, &twists).unwrap();
         let mef = Profile::Fqdn("mef.example.org".parse().unwrap());
-        site.write(dir.path(), &below.issue(&mef, SubjectKey::Fresh, century(), &site.rng).unwrap());
+        assert!(below.issue(&mef, SubjectKey::Fresh, century(), &site.rng).is_err(), "{twist:?}");
+        let leaf = below.issue_twisted(&mef, SubjectKey::Fresh, century(), &site.rng, &[]).unwrap();
+        site.write(dir.path(), &leaf);
         let verified =
             openssl(dir.path(), "verify -x509_strict -CAfile root.pem -untrusted chain.pem chain.pem");
         assert!(verified.is_err(), "{twist:?}");
