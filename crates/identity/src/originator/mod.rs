@@ -245,7 +245,7 @@ fn cse_speaks(
         return refused;
     }
     // A text that can be either is more likely an AE-ID: a CSE-ID is not to begin with S.
-    let other = ae.map(EntityId::Ae).or(from.as_cse(home.cse.sp()).map(EntityId::Cse));
+    let other = ae.map(EntityId::Ae).or_else(|| from.as_cse(home.cse.sp()).map(EntityId::Cse));
     other.map_or(refused, |entity| Ok(Speaker::Behind(cse.clone(), entity)))
 }
 
