@@ -22,8 +22,10 @@ mod create_ae;
 mod create_cse;
 mod decision;
 mod delete;
+mod forward;
 mod local;
 mod marks;
+mod mirror;
 mod rebind;
 mod receive;
 mod refuse;
@@ -33,14 +35,19 @@ mod render;
 mod representation;
 mod resolve;
 mod retrieve;
+mod route;
 mod settings;
 mod standing;
 mod subscription;
 mod task;
 mod update;
+pub mod upstream;
 
+pub use forward::{Carried, NextHops, NotCarried};
+pub use mirror::Mirror;
 pub use rebind::{Replaced, replace_equipment};
 pub use registrar::{Registrar, Witness};
+pub use route::{Direction, NextHop};
 pub use settings::{AbsentLists, ServiceSubscription, Settings};
 pub use subscription::{
     ServiceRule, SubscriptionState, add_service_rules, drop_service_subscription, remove_service_rule,

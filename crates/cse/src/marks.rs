@@ -10,6 +10,8 @@ const MARK: char = '~';
 const HOLDER: &str = "~holder";
 /// The registration waits for its new equipment; true if that may bring another App-ID.
 const AWAITS: &str = "~awaits";
+/// The `<remoteCSE>` is that of the CSE that this one is registered with; the address of our own one there.
+const OWN_ADDRESS: &str = "~own";
 /// Changes with every change of the service rules.
 const REVISION: &str = "~revision";
 
@@ -49,6 +51,16 @@ pub(crate) fn set_awaits(attributes: &mut Map<String, Value>, awaits: Option<Awa
         Some(awaits) => attributes.insert(AWAITS.into(), json!(awaits.any_app_id)),
         None => attributes.remove(AWAITS),
     };
+}
+
+/// Where our own `<remoteCSE>` is, if this is that of the CSE that we are registered with.
+pub(crate) fn own_address(resource: &Resource) -> Option<&str> {
+    resource.attributes.get(OWN_ADDRESS)?.as_str()
+}
+
+/// From now on the `<remoteCSE>` is that of the CSE that we are registered with.
+pub(crate) fn set_own_address(attributes: &mut Map<String, Value>, address: &str) {
+    attributes.insert(OWN_ADDRESS.into(), json!(address));
 }
 
 /// The revision of the service rules, kept on their profile.

@@ -4,8 +4,8 @@
 
 use identity::{Attempt, Channel, Speaker, check_originator};
 use onem2m::{
-    address::{Scope, Target},
-    id::{FromParam, IdError, RoleId},
+    address::Target,
+    id::{CseId, FromParam, IdError, RoleId},
     primitive::{
         DesiredIdentifierResultType, FilterUsage, Operation, PrimitiveError, Request, ResultContent,
     },
@@ -17,6 +17,7 @@ use onem2m::{
 use crate::{
     children::Window,
     refuse::{Decided, Refuse},
+    route,
     settings::Settings,
     standing::Standing,
 };
@@ -28,6 +29,8 @@ pub(crate) struct Checked {
     /// Where the target lies below this CSE, or why the request is not for this CSE. A registration is judged
     /// by service rules before it is told that (step Recv-6.0.2 before 6.1).
     pub(crate) hosted: Decided<Vec<String>>,
+    /// The CSE that a request is for which is to be passed on.
+    pub(crate) transit: Option<CseId>,
     /// Attribute named after `#` in the target.
     pub(crate) attribute: Option<String>,
     /// Type to create; present exactly in a CREATE.
@@ -69,24 +72,35 @@ pub(crate) fn check(
     standing: &Standing,
     now: Timestamp,
 ) -> Decided<Checked> {
-    time_allows(request, now)?;
-    let target = Target::parse(&request.to).map_err(|error| Refuse::bad(error.to_string()))?;
+    let target = Target::parse(&request.to);
+    let elsewhere = target.as_ref().ok().and_then(|target| route::elsewhere(settings, target));
+    time_allows(request, elsewhere.is_some(), now)?;
+    let target = target.map_err(|error| Refuse::bad(error.to_string()))?;
     let speaker = speaker(settings, channel, request, standing)?;
     let create = resource_type(request)?;
     if let Err(error @ PrimitiveError::Misplaced { .. }) = request.check_presence() {
         return Err(Refuse::bad(error.to_string()));
     }
     let result_content = result_content(request)?;
-    release_is_supported(settings, request)?;
-    parameters_are_supported(request)?;
-    let roles = roles(request, create)?;
-    let window = window(request)?;
+    // What only the hosting CSE has to understand does not stop a request on its way (TS-0004 §7.3.2.1).
+    let (roles, window) = match elsewhere {
+        Some(_) if !is_registration(create) => {
+            answered_at_once(request)?;
+            (Vec::new(), Window::default())
+        }
+        _ => {
+            release_is_supported(settings, request)?;
+            parameters_are_supported(request)?;
+            (roles(request, create)?, window(request)?)
+        }
+    };
     if target.attribute().is_some() && request.op != Operation::Retrieve {
         return Err(Refuse::bad("to: a single attribute is addressed in a RETRIEVE only (TS-0004 §7.3.3.6)"));
     }
     Ok(Checked {
         speaker,
-        hosted: hosted_here(settings, &target, create),
+        hosted: hosted_here(&target, elsewhere.as_ref(), create),
+        transit: elsewhere.filter(|_| !is_registration(create)),
         attribute: target.attribute().map(ToOwned::to_owned),
         create,
         result_content,
@@ -96,9 +110,9 @@ pub(crate) fn check(
     })
 }
 
-fn time_allows(request: &Request, now: Timestamp) -> Decided<()> {
+fn time_allows(request: &Request, transit: bool, now: Timestamp) -> Decided<()> {
     for (name, time) in [("rset", &request.rset), ("oet", &request.oet)] {
-        if time.is_some() {
+        if time.is_some() && !transit {
             return Err(Refuse::not_implemented(format!("{name} is not supported")));
         }
     }
@@ -201,21 +215,29 @@ fn roles(request: &Request, create: Option<ResourceType>) -> Decided<Vec<RoleId>
     }
 }
 
-/// Hosting or transit (TS-0004 §7.3.2.8). This CSE has no route to others yet.
-fn hosted_here(settings: &Settings, target: &Target, create: Option<ResourceType>) -> Decided<Vec<String>> {
-    let home = &settings.home.cse;
-    let here = match target.scope() {
-        Scope::CseRelative => true,
-        Scope::SpRelative { cse } => cse == home.name(),
-        Scope::Absolute { sp, cse } => sp == home.sp() && cse == home.name(),
-    };
-    match (here, create) {
-        (true, _) => Ok(target.segments().to_vec()),
-        (false, Some(ResourceType::Ae | ResourceType::RemoteCse)) => {
+/// There is no `<request>` here to answer from later.
+fn answered_at_once(request: &Request) -> Decided<()> {
+    if request.rt.as_ref().is_some_and(|kind| !kind.is_blocking()) {
+        return Err(Refuse::not_implemented("rt is not supported"));
+    }
+    Ok(())
+}
+
+fn is_registration(create: Option<ResourceType>) -> bool {
+    matches!(create, Some(ResourceType::Ae | ResourceType::RemoteCse))
+}
+
+/// Hosting or transit (TS-0004 §7.3.2.8): the way below this CSE, or why the request is not carried out here.
+fn hosted_here(
+    target: &Target,
+    elsewhere: Option<&CseId>,
+    create: Option<ResourceType>,
+) -> Decided<Vec<String>> {
+    match elsewhere {
+        None => Ok(target.segments().to_vec()),
+        Some(_) if is_registration(create) => {
             Err(Refuse::bad("a registration is made at the registrar itself and is not forwarded"))
         }
-        (false, _) => {
-            Err(Refuse::new(ResponseStatusCode::NotFound, "there is no route to the CSE of this address"))
-        }
+        Some(_) => Err(route::no_route()),
     }
 }

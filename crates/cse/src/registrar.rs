@@ -16,9 +16,11 @@ use store::{AuditRecord, Credentials, Outcome, Resources, Store, StoreError, Tx}
 use crate::{
     admission::RANDOM_OCTETS,
     base,
+    forward::{NextHops, NoNextHops, OnTheirWay},
     local::LocalPeers,
     receive,
     refuse::Refuse,
+    route::Routes,
     settings::{ServiceSubscription, Settings},
     standing::{Question, Standing},
     subscription::{Remembered, SubscriptionState, subscription_state},
@@ -34,13 +36,16 @@ pub trait Witness: Send + Sync {
 
 /// A registrar CSE (TS-0001 §6.2.1): one instance for one CSE-ID.
 pub struct Registrar {
-    settings: Arc<Settings>,
-    store: Store,
-    clock: Arc<dyn Clock>,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
     witness: Arc<dyn Witness>,
     rules: Arc<Remembered>,
     locals: Arc<LocalPeers>,
+    pub(crate) routes: Arc<Routes>,
+    pub(crate) on_their_way: Arc<OnTheirWay>,
+    pub(crate) next_hops: Arc<dyn NextHops>,
 }
 
 impl Registrar {
@@ -54,8 +59,25 @@ impl Registrar {
         witness: Arc<dyn Witness>,
     ) -> Self {
         let settings = Arc::new(settings);
-        let (rules, locals) = (Arc::default(), Arc::default());
-        Self { settings, store, clock, rng, witness, rules, locals }
+        Self {
+            settings,
+            store,
+            clock,
+            rng,
+            witness,
+            rules: Arc::default(),
+            locals: Arc::default(),
+            routes: Arc::default(),
+            on_their_way: Arc::default(),
+            next_hops: Arc::new(NoNextHops),
+        }
+    }
+
+    /// Lets requests for other CSEs be carried by `next_hops`; without, none is reached.
+    #[must_use]
+    pub fn forwarding(mut self, next_hops: Arc<dyn NextHops>) -> Self {
+        self.next_hops = next_hops;
+        self
     }
 
     /// Makes the `<CSEBase>`, or brings it up to date: to be called before the first request.
@@ -122,24 +144,29 @@ impl Registrar {
             Question::Nothing => Standing::default(),
             Question::Behind { .. } | Question::Holder(_) => {
                 let (question, settings) = (question.clone(), Arc::clone(&self.settings));
-                self.store.read(move |records| question.answer(records, &settings, now)).await?
+                let routes = Arc::clone(&self.routes);
+                self.store.read(move |records| question.answer(records, &settings, &routes, now)).await?
             }
         };
         let checked = receive::check(&self.settings, channel, request, &standing, now)?;
-        if let (Err(elsewhere), false) = (&checked.hosted, checked.create == Some(ResourceType::Ae)) {
+        let (create, transit) = (checked.create, checked.transit.clone());
+        if let (Err(elsewhere), None, false) = (&checked.hosted, &transit, create == Some(ResourceType::Ae)) {
             return Err(elsewhere.clone().into());
         }
-        let create = checked.create;
         let task = Task {
             settings: Arc::clone(&self.settings),
             rules: Arc::clone(&self.rules),
             locals: Arc::clone(&self.locals),
+            routes: Arc::clone(&self.routes),
             channel: channel.clone(),
             request: request.clone(),
             checked,
             question,
             now,
         };
+        if let Some(target) = transit {
+            return self.pass_on(task, target).await;
+        }
         match (request.op, create) {
             (Operation::Retrieve, _) => self.store.read(move |records| Ok(task.retrieve(records))).await?,
             (Operation::Create, Some(ResourceType::Ae)) => {
@@ -181,6 +208,9 @@ impl Registrar {
                 Err(Stop::Fault(error)) => Err(error),
             })
             .await??;
+        if done.routes_changed {
+            self.routes.forget();
+        }
         if let (Channel::Association(peer), Some(entity)) = (channel, &done.bind) {
             peer.bind(entity).map_err(|error| StoreError::abandon(error.to_string()))?;
         }
@@ -245,6 +275,8 @@ impl Registrar {
         if self.store.read(move |records| records.expired(now, 1)).await?.is_empty() {
             return Ok(0);
         }
-        self.store.write("registration.expire", move |tx| task::expire(tx, now, limit)).await
+        let expired = self.store.write("registration.expire", move |tx| task::expire(tx, now, limit)).await?;
+        self.routes.forget();
+        Ok(expired)
     }
 }

@@ -8,7 +8,9 @@ use onem2m::{
 };
 use store::{Credentials, Resource, Resources, StoreError};
 
-use crate::{marks, representation, resolve::is_alive, resolve::remote_cse_id, settings::Settings};
+use crate::{
+    marks, representation, resolve::is_alive, resolve::remote_cse_id, route::Routes, settings::Settings,
+};
 
 /// What has to be looked up before a request is checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,12 +54,21 @@ impl Question {
         &self,
         records: &(impl Resources + Credentials),
         settings: &Settings,
+        routes: &Routes,
         now: Timestamp,
     ) -> Result<Standing, StoreError> {
         match self {
             Self::Nothing => Ok(Standing::default()),
             Self::Behind { through, named } => {
-                let leads = leads_to(records, settings, through, named, now)?;
+                let Some(peer) = cse_registration(records, settings, through, now)? else {
+                    return Ok(Standing::default());
+                };
+                if marks::own_address(&peer).is_some() {
+                    let below = routes.table(records, settings)?.lists(named);
+                    let from_above = !below && !is_known_at_first_hand(records, settings, named, now)?;
+                    return Ok(Standing { from_above, ..Standing::default() });
+                }
+                let leads = leads_to(records, settings, &peer, named, now)?;
                 let descendants = leads.then(|| named.clone()).into_iter().collect();
                 Ok(Standing { descendants, ..Standing::default() })
             }
@@ -105,22 +116,29 @@ pub(crate) fn cse_registration(
     Ok(found.filter(|resource| resource.ty == ResourceType::RemoteCse.code() && is_alive(resource, now)))
 }
 
-/// Whether `through` lists `named` among the CSEs below it, and nothing that we know at first hand speaks
+/// Whether `registree` lists `named` among the CSEs below it, and nothing that we know at first hand speaks
 /// against it: a CSE that registered here itself, or holds a key of ours, speaks for itself.
 fn leads_to(
     records: &(impl Resources + Credentials),
     settings: &Settings,
-    through: &CseId,
+    registree: &Resource,
     named: &CseId,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let Some(registree) = cse_registration(records, settings, through, now)? else { return Ok(false) };
-    if !representation::descendants(&registree.attributes, settings.home.cse.sp()).contains(named) {
-        return Ok(false);
+    Ok(representation::descendants(&registree.attributes, settings.home.cse.sp()).contains(named)
+        && !is_known_at_first_hand(records, settings, named, now)?)
+}
+
+/// Whether `cse` is registered here, or holds a key of ours.
+fn is_known_at_first_hand(
+    records: &(impl Resources + Credentials),
+    settings: &Settings,
+    cse: &CseId,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    if cse_registration(records, settings, cse, now)?.is_some() {
+        return Ok(true);
     }
-    if cse_registration(records, settings, named, now)?.is_some() {
-        return Ok(false);
-    }
-    let keys = records.credentials_of(&EntityId::Cse(named.clone()))?;
-    Ok(!keys.iter().any(|record| record.credential.state == CredentialState::Active))
+    let keys = records.credentials_of(&EntityId::Cse(cse.clone()))?;
+    Ok(keys.iter().any(|record| record.credential.state == CredentialState::Active))
 }

@@ -30,6 +30,7 @@ use crate::{
     registration::{Registering, given},
     resolve::{BASE_ID, address, is_alive, resolve},
     retrieve,
+    route::Routes,
     settings::Settings,
     standing::{Question, cse_registration, registration},
     subscription::Remembered,
@@ -44,6 +45,8 @@ pub(crate) struct Done {
     pub(crate) reply: Response,
     /// The identity that the association is bound to from now on.
     pub(crate) bind: Option<EntityId>,
+    /// A `<remoteCSE>` was made, changed or removed.
+    pub(crate) routes_changed: bool,
 }
 
 /// What stands in the way of a request: a rule, or our own resources.
@@ -69,6 +72,7 @@ pub(crate) struct Task {
     pub(crate) settings: Arc<Settings>,
     pub(crate) rules: Arc<Remembered>,
     pub(crate) locals: Arc<LocalPeers>,
+    pub(crate) routes: Arc<Routes>,
     pub(crate) channel: Channel,
     pub(crate) request: Request,
     pub(crate) checked: Checked,
@@ -235,7 +239,7 @@ impl Task {
 
     /// The speaker was judged before the transaction began. A credential may have been withdrawn or changed
     /// since, and the records that the judgement depended on may be others.
-    fn speaker_still_holds(&self, records: &(impl Credentials + Resources)) -> Result<(), Stop> {
+    pub(crate) fn speaker_still_holds(&self, records: &(impl Credentials + Resources)) -> Result<(), Stop> {
         let gone = || {
             Refuse::new(
                 ResponseStatusCode::OriginatorNotAuthenticated,
@@ -255,7 +259,7 @@ impl Task {
             }
         }
         if self.question != Question::Nothing {
-            let standing = self.question.answer(records, &self.settings, self.now)?;
+            let standing = self.question.answer(records, &self.settings, &self.routes, self.now)?;
             let speaker = receive::speaker(&self.settings, &self.channel, &self.request, &standing)?;
             if speaker != self.checked.speaker {
                 return Err(Refuse::not_yours().into());
@@ -301,7 +305,12 @@ impl Task {
 
     /// Makes a decision true: its changes and its audit line, in this transaction.
     fn apply(&self, tx: &mut Tx<'_>, decision: Decision) -> Result<Done, Stop> {
+        let mut routes_changed = false;
         for change in &decision.changes {
+            routes_changed |= match change {
+                Change::Insert(resource) | Change::Replace(resource) => is_remote_cse(resource.ty),
+                Change::Remove(_) | Change::Assign(..) => false,
+            };
             match change {
                 Change::Insert(resource) => match tx.insert(resource) {
                     Err(StoreError::Conflict(_)) => {
@@ -311,7 +320,9 @@ impl Task {
                     inserted => inserted?,
                 },
                 Change::Replace(resource) => tx.update(resource)?,
-                Change::Remove(ri) => drop(tx.delete_tree(ri)?),
+                Change::Remove(ri) => {
+                    routes_changed |= tx.delete_tree(ri)?.iter().any(|(_, ty)| is_remote_cse(*ty));
+                }
                 Change::Assign(credential, entity) => drop(tx.bind_entity(credential, entity)?),
             }
         }
@@ -326,7 +337,7 @@ impl Task {
                 detail: line.detail,
             })?;
         }
-        Ok(Done { reply: decision.reply, bind: decision.bind })
+        Ok(Done { reply: decision.reply, bind: decision.bind, routes_changed })
     }
 
     /// Removes what has expired and stands in the place of a new resource.
@@ -338,6 +349,10 @@ impl Task {
         }
         Ok(())
     }
+}
+
+const fn is_remote_cse(ty: u32) -> bool {
+    ty == ResourceType::RemoteCse.code()
 }
 
 /// Removes registrations that have expired, at most `limit` of them.

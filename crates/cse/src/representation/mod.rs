@@ -254,7 +254,7 @@ impl Table {
 }
 
 /// Most entries of a routing list.
-const MAX_DESCENDANTS: usize = 1000;
+pub(crate) const MAX_DESCENDANTS: usize = 1000;
 
 /// An xs:anyURI that can be an address of ours, or of another kind: what is certain is that it has no spaces and
 /// is not endless.
