@@ -20,7 +20,7 @@ use std::{
 use device::Attachment;
 use onem2m::primitive::Operation;
 use serde_json::Value;
-use support::{Device, World};
+use support::{Device, KEY, OTHER_KEY, World, fails, json};
 use testkit::{Finished, Process, wait_until};
 
 /// Waits until the server's log has a line with all of `words`.
@@ -72,41 +72,8 @@ fn a_configuration_is_reloaded_or_left_alone() {
     assert!(!finished.stderr.contains("stopping"), "info is not said any more: {}", finished.stderr);
 }
 
-const KEY: &str = "000102030405060708090a0b0c0d0e0f";
 /// An account that owns nothing.
 const NOBODY: u32 = 65534;
-const OTHER_KEY: &str = "101112131415161718191a1b1c1d1e1f";
-
-fn json(text: &str) -> Value {
-    serde_json::from_str(text.lines().next().unwrap()).unwrap()
-}
-
-/// Runs `arguments`, which must fail with `code` and say each of `words` in one line, and must leave the store
-/// and the files as they are.
-fn fails(world: &World, arguments: &[&str], code: i32, words: &[&str]) {
-    let (before, files) = (world.digest(), files(world));
-    let finished = world.run(arguments);
-    assert_eq!(finished.code(), code, "{arguments:?}: {}{}", finished.stdout, finished.stderr);
-    let line = finished.stderr.lines().find(|line| line.starts_with("attache: ")).unwrap_or_default();
-    for word in words {
-        assert!(line.contains(word), "{arguments:?}: {word:?} is not in: {}", finished.stderr);
-    }
-    for secret in [KEY, OTHER_KEY] {
-        assert!(!finished.stderr.contains(secret), "a key was printed: {}", finished.stderr);
-    }
-    assert_eq!(world.digest(), before, "{arguments:?} changed the store");
-    assert_eq!(self::files(world), files, "{arguments:?} left a file");
-}
-
-fn files(world: &World) -> Vec<String> {
-    let mut names: Vec<String> = fs::read_dir(world.folder.path())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| !name.ends_with("-wal") && !name.ends_with("-shm"))
-        .collect();
-    names.sort();
-    names
-}
 
 /// Rotation ends what the old key opened, and from then on only the new one opens anything.
 #[tokio::test]

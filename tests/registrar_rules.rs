@@ -268,6 +268,7 @@ fn rules_are_provisioned_from_the_command_line() {
     .unwrap();
     fs::write(world.path("worse.toml"), "[[rule]]\nname = \"a\"\napp_ids = [\"light\"]\nae_ids = [\"C*\"]\n")
         .unwrap();
+    fs::write(world.path("odd.toml"), "[[rule]]\nname = \"a\"\napp_ids = \"N1\"\n").unwrap();
     let some = ["--app-id", "N1", "--ae-id", "C1"];
     for (arguments, expected) in [
         (
@@ -276,6 +277,10 @@ fn rules_are_provisioned_from_the_command_line() {
         ),
         ([["subscription", "import", "worse.toml"].as_slice()].concat(), "rule a: credentials are missing"),
         ([["subscription", "import", "none.toml"].as_slice()].concat(), "none.toml"),
+        (
+            vec!["subscription", "import", "odd.toml"],
+            "odd.toml: line 3, rule.app_ids: \"N1\" is given, expected a list in square brackets",
+        ),
         ([["subscription", "remove", "nothing"].as_slice()].concat(), "there is no rule called nothing"),
         ([["subscription", "add"].as_slice(), &some].concat(), "--cred"),
         (

@@ -200,3 +200,40 @@ impl World {
         Attachment::open(&self.registrar(), &device.identity(), device.key()).await.unwrap()
     }
 }
+
+/// Keys that no message may repeat.
+pub(crate) const KEY: &str = "000102030405060708090a0b0c0d0e0f";
+pub(crate) const OTHER_KEY: &str = "101112131415161718191a1b1c1d1e1f";
+
+/// The first line, read as JSON.
+pub(crate) fn json(text: &str) -> Value {
+    serde_json::from_str(text.lines().next().unwrap()).unwrap()
+}
+
+/// Runs `arguments`, which must fail with `code` and say each of `words` in one line, and must leave the store
+/// and the files as they are.
+pub(crate) fn fails(world: &World, arguments: &[&str], code: i32, words: &[&str]) {
+    let (before, files) = (world.digest(), files(world));
+    let finished = world.run(arguments);
+    assert_eq!(finished.code(), code, "{arguments:?}: {}{}", finished.stdout, finished.stderr);
+    let line = finished.stderr.lines().find(|line| line.starts_with("attache: ")).unwrap_or_default();
+    for word in words {
+        assert!(line.contains(word), "{arguments:?}: {word:?} is not in: {}", finished.stderr);
+    }
+    for secret in [KEY, OTHER_KEY] {
+        assert!(!finished.stderr.contains(secret), "a key was printed: {}", finished.stderr);
+    }
+    assert_eq!(world.digest(), before, "{arguments:?} changed the store");
+    assert_eq!(self::files(world), files, "{arguments:?} left a file");
+}
+
+/// The names of the files in the folder, but for what SQLite makes and removes.
+pub(crate) fn files(world: &World) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(world.folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| !name.ends_with("-wal") && !name.ends_with("-shm"))
+        .collect();
+    names.sort();
+    names
+}

@@ -1,12 +1,14 @@
 //! What a person types.
 #![expect(clippy::doc_markdown, reason = "these texts are printed as they stand")]
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use identity::{AppIdPattern, StemPattern};
 use keys::pattern::CredentialPattern;
 use onem2m::id::{AeId, CseId, ResourceName, RoleId};
+
+use crate::config::HostPort;
 
 /// Security for oneM2M deployments: registrar, credentials, devices.
 #[derive(Debug, Parser)]
@@ -88,9 +90,9 @@ pub(crate) struct DeviceHalfArg {
     /// Write a device file with the key and the registrar's address, readable by its owner alone
     #[arg(long, value_name = "FILE")]
     pub(crate) device_file: Option<PathBuf>,
-    /// The registrar's address in the device file [default: the first listener]
-    #[arg(long, value_name = "ADDRESS", requires = "device_file")]
-    pub(crate) registrar: Option<SocketAddr>,
+    /// Where the device reaches the registrar [default: `advertise` or `address` of the first listener]
+    #[arg(long, value_name = "HOST:PORT", requires = "device_file")]
+    pub(crate) registrar: Option<HostPort>,
 }
 
 #[derive(Debug, Args)]

@@ -88,7 +88,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running, Failure> {
     let live = Live::new();
     // Before the first key is read, so that no change of a credential goes unheard.
     let changes = store.subscribe()?;
-    let (journal, scribe) = Journal::new(Arc::clone(&clock), config.audit.lines, metrics.clone());
+    let (journal, scribe) = Journal::new(Arc::clone(&clock), config.audit.lines.get(), metrics.clone());
 
     let registrar = cse::Registrar::new(
         config.cse.settings(),
@@ -208,11 +208,19 @@ impl Running {
 
 /// What `<CSEBase>` says where to reach it: as configured, else the listeners.
 fn points_of_access(config: &Config, addresses: &[SocketAddr]) -> Vec<String> {
-    if config.cse.points_of_access.is_empty() {
-        addresses.iter().map(|address| format!("https://{address}")).collect()
-    } else {
-        config.cse.points_of_access.clone()
+    if !config.cse.points_of_access.is_empty() {
+        return config.cse.points_of_access.iter().map(ToString::to_string).collect();
     }
+    let mut points = Vec::new();
+    for (section, address) in config.listener.iter().zip(addresses) {
+        match section.reached_at(*address) {
+            Some(reached) => points.push(format!("https://{reached}")),
+            None => {
+                tracing::warn!(%address, "the CSEBase does not say where this listener is reached: set advertise");
+            }
+        }
+    }
+    points
 }
 
 /// Requests of authenticated peers go to the registrar.

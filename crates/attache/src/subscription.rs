@@ -12,7 +12,7 @@ use store::Store;
 
 use crate::{
     cli::{SubscriptionAdd, SubscriptionCommand, SubscriptionImport, SubscriptionRemove},
-    config::Config,
+    config::{Config, located},
     outcome::{Done, Failure, say},
     stored::{self, operator},
 };
@@ -109,7 +109,7 @@ fn read_file(path: &Path) -> Result<Vec<ServiceRule>, Failure> {
     let file: RuleFile = if path.extension().is_some_and(|extension| extension == "json") {
         serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?
     } else {
-        toml::from_str(&text).map_err(|error| wrong(error.to_string().trim_end().to_owned()))?
+        toml::from_str(&text).map_err(|error| wrong(located(&text, &error)))?
     };
     file.rule
         .into_iter()

@@ -1,7 +1,10 @@
-use std::time::Duration;
+use std::{num::NonZeroU16, time::Duration};
 
 use identity::{CseType, Home};
-use onem2m::id::{CseId, ResourceName};
+use onem2m::{
+    id::{CseId, ResourceName},
+    resource::PointOfAccess,
+};
 use serde::{Deserialize, Deserializer, de::Error};
 
 /// `[cse]`: who the registrar is.
@@ -18,14 +21,14 @@ pub(crate) struct CseSection {
     #[serde(deserialize_with = "parsed")]
     pub(crate) base_name: ResourceName,
     /// Release versions that it supports.
-    #[serde(default = "releases")]
+    #[serde(default = "releases", deserialize_with = "known_releases")]
     releases: Vec<String>,
     /// URIs under which registrees reach it. Default: one for each listener.
-    #[serde(default)]
-    pub(crate) points_of_access: Vec<String>,
+    #[serde(default, deserialize_with = "parsed_each")]
+    pub(crate) points_of_access: Vec<PointOfAccess>,
     /// Longest life of a registration that is not renewed, in days.
     #[serde(default = "a_year")]
-    registration_days: u16,
+    registration_days: NonZeroU16,
     /// `auto` or `enforce`: when registrations of AEs are held against service rules.
     #[serde(default)]
     service_subscription: Subscription,
@@ -66,8 +69,22 @@ fn releases() -> Vec<String> {
     vec!["2a".into(), "3".into()]
 }
 
-const fn a_year() -> u16 {
-    365
+const fn a_year() -> NonZeroU16 {
+    NonZeroU16::MIN.saturating_add(364)
+}
+
+/// The values of `m2m:releaseVersion` (TS-0004 table 6.3.3-1) with those of later releases.
+const RELEASES: [&str; 6] = ["1", "2", "2a", "3", "4", "5"];
+
+fn known_releases<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let releases = Vec::<String>::deserialize(deserializer)?;
+    let unknown = releases.iter().find(|release| !RELEASES.contains(&release.as_str()));
+    let given = match unknown {
+        Some(unknown) => format!("\"{}\"", unknown.escape_debug().take(64).collect::<String>()),
+        None if releases.is_empty() => "an empty list".to_owned(),
+        None => return Ok(releases),
+    };
+    Err(D::Error::custom(format!("{given} is given, expected some of \"{}\"", RELEASES.join("\", \""))))
 }
 
 /// Reads a string into an identifier, so that a malformed one is reported with its line.
@@ -75,6 +92,14 @@ pub(crate) fn parsed<'de, D: Deserializer<'de>, T: std::str::FromStr<Err: std::f
     deserializer: D,
 ) -> Result<T, D::Error> {
     String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+}
+
+/// The same for each text of a list.
+fn parsed_each<'de, D: Deserializer<'de>, T: std::str::FromStr<Err: std::fmt::Display>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    texts.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
 }
 
 impl CseSection {
@@ -89,7 +114,7 @@ impl CseSection {
             home: Home { cse: self.id.clone(), cse_type },
             base_name: self.base_name.clone(),
             releases: self.releases.clone(),
-            registration_lifetime: Duration::from_secs(u64::from(self.registration_days) * 86_400),
+            registration_lifetime: Duration::from_secs(u64::from(self.registration_days.get()) * 86_400),
             service_subscription: match self.service_subscription {
                 Subscription::Auto => cse::ServiceSubscription::Auto,
                 Subscription::Enforce => cse::ServiceSubscription::Enforce,

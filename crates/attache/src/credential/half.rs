@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     cli::{DeviceHalfArg, KeyArg},
-    config::Config,
+    config::{Config, HostPort},
     device_file::{Provisional, read_key},
     outcome::Failure,
 };
@@ -53,18 +53,30 @@ impl Half<'_> {
         Provisional::write(path, text.as_bytes()).map(Some)
     }
 
+    /// Where the device reaches the registrar.
+    fn registrar(&self, arguments: &DeviceHalfArg) -> Result<HostPort, Failure> {
+        if let Some(address) = &arguments.registrar {
+            return Ok(address.clone());
+        }
+        let Some(listener) = self.config.listener.first() else {
+            return Err(Failure::usage("the configuration has no [[listener]]"));
+        };
+        let address = listener.address;
+        listener.reached_at(address).ok_or_else(|| {
+            let why = if address.port() == 0 {
+                "the listener's port is chosen at its start".to_owned()
+            } else {
+                format!("the listener's address {address} stands for all addresses of this machine")
+            };
+            Failure::usage(format_args!(
+                "{why}: say where devices reach it, with --registrar HOST:PORT or `advertise` in [[listener]]"
+            ))
+        })
+    }
+
     /// What the device needs: the registrar's address, the key, the identity.
     fn text(&self, arguments: &DeviceHalfArg) -> Result<Zeroizing<String>, Failure> {
-        let address = match (arguments.registrar, self.config.listener.first()) {
-            (Some(address), _) => address,
-            (None, Some(listener)) => listener.address,
-            (None, None) => return Err(Failure::usage("the configuration has no [[listener]]")),
-        };
-        if address.port() == 0 {
-            return Err(Failure::usage(
-                "the listener's port is chosen at its start: name it with --registrar",
-            ));
-        }
+        let address = self.registrar(arguments)?;
         let name = self.psk_identity.as_str().split('@').next().unwrap_or_default();
         // An imported psk_identity may be anything.
         let name = if name.parse::<ResourceName>().is_ok() { name } else { "device" };

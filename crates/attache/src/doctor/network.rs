@@ -27,10 +27,22 @@ pub(super) async fn look(config: &Config) -> Vec<Finding> {
     let mut findings = vec![about];
     for section in &config.listener {
         findings.push(listener(section, runs).await);
+        findings.extend(nowhere(section));
     }
     findings.extend(config.plain.iter().filter_map(plain));
     findings.extend(metrics(config, runs).await);
     findings
+}
+
+/// Whether devices can be told where the listener is.
+fn nowhere(section: &ListenerSection) -> Option<Finding> {
+    let address = section.address;
+    if section.advertise.is_some() || !address.ip().is_unspecified() {
+        return None;
+    }
+    let found =
+        format_args!("{address}: stands for all addresses of this machine; devices are not told which");
+    Some(Finding::warning("listener", found, "add `advertise = \"HOST:PORT\"` to this [[listener]]"))
 }
 
 async fn server(config: &Config) -> (bool, Finding) {
