@@ -249,7 +249,7 @@ fn a_device_that_gets_no_answer_says_why() {
         &world,
         &["device", "attach", "--device", "digits.toml"],
         2,
-        &["digits.toml", "line 7", "`…`", "a string"],
+        &["digits.toml", "line 7, credential.key_hex: expected a text"],
     );
     let update = ["device", "request", "--device", "good.toml", "update", "x"];
     fails(&world, &update, 2, &["pc is missing"]);

@@ -301,7 +301,7 @@ pub(crate) struct InspectRegistrations {
 pub(crate) struct InspectAudit {
     #[command(flatten)]
     pub(crate) config: ConfigArg,
-    /// How many at the most
+    /// How many at the most, from the newest on
     #[arg(long, default_value_t = 50)]
     pub(crate) limit: u32,
 }

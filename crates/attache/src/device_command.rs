@@ -4,7 +4,10 @@ use std::process::ExitCode;
 
 use device::{AeDescription, Attachment, DeviceError, Registered, Registrar};
 use net::NetError;
-use onem2m::primitive::{Operation, Request, Response, ResultContent};
+use onem2m::{
+    primitive::{Operation, Request, Response, ResultContent},
+    status::ResponseStatusCode,
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -22,7 +25,19 @@ pub(crate) async fn run(command: DeviceCommand, json: bool) -> Done {
 
 async fn attach(file: &DeviceFile, json: bool) -> Done {
     let mut attachment = open(file).await?;
-    let registered = attachment.register(&description(file)).await?;
+    let registered = match attachment.register(&description(file)).await {
+        Err(DeviceError::Refused(response)) if response.rsc == ResponseStatusCode::BadRequest => {
+            return Err(Failure::refused(&response).with(format_args!(
+                " ({} says: cse_id = \"{}\", base_name = \"{}\", name = \"{}\", app_id = \"{}\")",
+                file.path().display(),
+                file.registrar.cse_id,
+                file.registrar.base_name,
+                file.ae.name,
+                file.ae.app_id.escape_debug(),
+            )));
+        }
+        registered => registered?,
+    };
     if file.ae.stem.is_none() {
         file.remember(&registered.ae)?;
     }

@@ -123,6 +123,11 @@ impl DeviceFile {
         Ok(file)
     }
 
+    /// Where it was read.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The `psk_identity` to send.
     pub(crate) const fn psk_identity(&self) -> &PskIdentity {
         &self.credential.psk_identity

@@ -50,6 +50,19 @@ pub(crate) fn run(arguments: &CredentialImport, json: bool) -> Done {
     if unlisted > 0 {
         eprintln!("{shown}: {unlisted} further bad lines are not listed");
     }
+    for (line, entity) in &report.shared {
+        eprintln!(
+            "warning: {shown}: line {line}, entity_id: another key stands for {entity} too: the holders of both are \
+             one to the registrar"
+        );
+    }
+    let unlisted = report.sharing.saturating_sub(report.shared.len() as u64);
+    if unlisted > 0 {
+        eprintln!("warning: {shown}: {unlisted} further lines with an entity that another key stands for");
+    }
+    if report.lines == 0 {
+        eprintln!("warning: {shown}: there is no credential in it");
+    }
     end(&report, &shown, json)
 }
 
@@ -91,6 +104,7 @@ fn end(report: &ImportReport, shown: &str, json: bool) -> Done {
                 "new": report.lines - report.present,
                 "present": report.present,
                 "short_keys": report.short_keys,
+                "sharing": report.sharing,
             });
             let new = report.lines - report.present;
             say(
@@ -119,6 +133,7 @@ fn end(report: &ImportReport, shown: &str, json: bool) -> Done {
                 "bad": report.bad,
                 "lines": report.lines,
                 "short_keys": report.short_keys,
+                "sharing": report.sharing,
             });
             let line = format!(
                 "imported {}, already there {}, left out {}",

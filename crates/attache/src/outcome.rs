@@ -53,6 +53,12 @@ impl Failure {
         Self::new(Fault::Internal, message)
     }
 
+    /// The same with something more to say.
+    pub(crate) fn with(mut self, more: impl fmt::Display) -> Self {
+        self.message.push_str(&more.to_string());
+        self
+    }
+
     /// The other side answered with a status that is not success.
     pub(crate) fn refused(response: &Response) -> Self {
         let debug = response

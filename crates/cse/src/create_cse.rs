@@ -17,7 +17,8 @@ pub(crate) fn registree(speaker: &Speaker) -> Decided<&CseId> {
     match speaker {
         Speaker::Cse(cse) => Ok(cse),
         Speaker::Ae(_) | Speaker::Claim(_) | Speaker::Unassigned(_) => {
-            Err(Refuse::not_allowed("an AE does not create a <remoteCSE> (TS-0004 §7.4.4.2.1)"))
+            let refuse = Refuse::not_allowed("an AE does not create a <remoteCSE> (TS-0004 §7.4.4.2.1)");
+            Err(Refuse { of_originator: true, ..refuse })
         }
         Speaker::Behind(..) => Err(Refuse::not_yours()),
     }

@@ -99,7 +99,7 @@ pub(crate) fn check(
     }
     Ok(Checked {
         speaker,
-        hosted: hosted_here(&target, elsewhere.as_ref(), create),
+        hosted: hosted_here(&settings.home.cse, &target, elsewhere.as_ref(), create),
         transit: elsewhere.filter(|_| !is_registration(create)),
         attribute: target.attribute().map(ToOwned::to_owned),
         create,
@@ -229,15 +229,18 @@ fn is_registration(create: Option<ResourceType>) -> bool {
 
 /// Hosting or transit (TS-0004 §7.3.2.8): the way below this CSE, or why the request is not carried out here.
 fn hosted_here(
+    home: &CseId,
     target: &Target,
     elsewhere: Option<&CseId>,
     create: Option<ResourceType>,
 ) -> Decided<Vec<String>> {
     match elsewhere {
         None => Ok(target.segments().to_vec()),
-        Some(_) if is_registration(create) => {
-            Err(Refuse::bad("a registration is made at the registrar itself and is not forwarded"))
-        }
+        Some(other) if is_registration(create) => Err(Refuse::bad(format!(
+            "to names {}, and this CSE is {}: a registration is made at the registrar itself and is not forwarded",
+            other.sp_relative(),
+            home.sp_relative(),
+        ))),
         Some(_) => Err(route::no_route()),
     }
 }

@@ -8,11 +8,13 @@ use onem2m::status::ResponseStatusCode;
 pub(crate) struct Refuse {
     pub(crate) rsc: ResponseStatusCode,
     pub(crate) debug: String,
+    /// Who asked is the reason, whatever the status: worth an audit line.
+    pub(crate) of_originator: bool,
 }
 
 impl Refuse {
     pub(crate) fn new(rsc: ResponseStatusCode, debug: impl Into<String>) -> Self {
-        Self { rsc, debug: debug.into() }
+        Self { rsc, debug: debug.into(), of_originator: false }
     }
 
     pub(crate) fn bad(debug: impl Into<String>) -> Self {
@@ -46,7 +48,7 @@ impl Refuse {
 
 impl From<Refusal> for Refuse {
     fn from(refusal: Refusal) -> Self {
-        Self::new(refusal.rsc, refusal.reason.to_string())
+        Self { of_originator: true, ..Self::new(refusal.rsc, refusal.reason.to_string()) }
     }
 }
 

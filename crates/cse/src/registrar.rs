@@ -237,7 +237,7 @@ impl Registrar {
                 | ResponseStatusCode::AppRuleValidationFailed
                 | ResponseStatusCode::ServiceSubscriptionNotEstablished
         );
-        if !about_identity {
+        if !about_identity && !refuse.of_originator {
             return;
         }
         let from: String = request.fr.as_deref().unwrap_or("").chars().take(255).collect();

@@ -9,7 +9,10 @@ use std::process::ExitCode;
 
 use identity::{CredentialState, Function};
 use keys::{CredentialId, KeyLengthPolicy, Kpsa, PskIdentity};
-use onem2m::id::{CseId, EntityId, EntityKind};
+use onem2m::{
+    id::{CseId, EntityId, EntityKind},
+    time::{Clock as _, SystemClock, Timestamp},
+};
 use serde_json::json;
 use store::{AuditMut as _, CredentialPage, Credentials as _, CredentialsMut as _, NewCredential, Store};
 
@@ -40,6 +43,7 @@ pub(crate) async fn run(command: CredentialCommand, json: bool) -> Done {
 async fn add(arguments: CredentialAdd, json: bool) -> Done {
     let config = Config::load(&arguments.config.config)?;
     let psk_identity = psk_identity(&arguments.psk_identity)?;
+    not_yet_over(arguments.not_after)?;
     let key = Kpsa::new(secret(&arguments.key)?, length_policy(arguments.allow_short_key));
     let key = key.map_err(Failure::usage)?;
     let (kind, entity) = match (&arguments.ae_id, &arguments.cse_id) {
@@ -162,23 +166,47 @@ async fn revoke_named(arguments: CredentialName, json: bool) -> Done {
     let store = stored::open_existing(&Config::load(&arguments.config.config)?)?;
     let identity: PskIdentity = arguments.psk_identity.parse().map_err(Failure::usage)?;
     let id = CredentialId::saef_key(&identity);
-    revoke(&store, id.clone()).await?;
-    say(
-        json,
-        &json!({ "revoked": id.as_str() }),
-        format_args!("revoked {id}; its associations are being closed"),
-    );
+    match revoke(&store, id.clone()).await? {
+        Revoked::Now => {
+            let line = format_args!("revoked {id}; its associations are being closed");
+            say(json, &json!({ "revoked": id.as_str(), "already": false }), line);
+        }
+        Revoked::Before(since) => {
+            let fact = json!({ "revoked": id.as_str(), "already": true, "since": since.to_string() });
+            say(json, &fact, format_args!("{id} was already revoked at {since}; nothing was changed"));
+        }
+    }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Withdraws a credential and adds the audit line about it.
-pub(crate) async fn revoke(store: &Store, id: CredentialId) -> Result<(), Failure> {
-    store
-        .write("credential.revoke", move |tx| {
-            let credential = tx.revoke(&id)?;
-            let entity = credential.entity.as_ref().map(ToString::to_string);
-            tx.append(&by_operator("credential.revoke", id.as_str(), entity, String::new()))
-        })
-        .await?;
-    Ok(())
+/// What a revocation came to.
+pub(crate) enum Revoked {
+    Now,
+    /// It had been revoked at this time.
+    Before(Timestamp),
+}
+
+/// Withdraws a credential, unless it is withdrawn already, and adds the audit line about it.
+pub(crate) async fn revoke(store: &Store, id: CredentialId) -> Result<Revoked, Failure> {
+    let revoke = move |tx: &mut store::Tx<'_>| {
+        let before = tx.credential_record(&id)?;
+        if let Some(before) = before.filter(|before| before.credential.state == CredentialState::Revoked) {
+            return Ok(Revoked::Before(before.changed));
+        }
+        let credential = tx.revoke(&id)?;
+        let entity = credential.entity.as_ref().map(ToString::to_string);
+        tx.append(&by_operator("credential.revoke", id.as_str(), entity, String::new()))?;
+        Ok(Revoked::Now)
+    };
+    Ok(store.write("credential.revoke", revoke).await?)
+}
+
+/// A credential that has ended before it begins would open nothing.
+fn not_yet_over(not_after: Option<Timestamp>) -> Result<(), Failure> {
+    match not_after {
+        Some(end) if end <= SystemClock.now() => Err(Failure::usage(format_args!(
+            "--not-after {end}: this time has passed; expected a later one (UTC)"
+        ))),
+        _ => Ok(()),
+    }
 }

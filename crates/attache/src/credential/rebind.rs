@@ -11,7 +11,7 @@ use store::{NewCredential, Store};
 
 use super::{
     half::{Half, secret, told},
-    length_policy, may_register_here, psk_identity,
+    length_policy, may_register_here, not_yet_over, psk_identity,
 };
 use crate::{
     cli::CredentialRebind,
@@ -24,6 +24,7 @@ use crate::{
 pub(super) async fn run(arguments: CredentialRebind, json: bool) -> Done {
     let config = Config::load(&arguments.config.config)?;
     let psk_identity = psk_identity(&arguments.psk_identity)?;
+    not_yet_over(arguments.not_after)?;
     let entity = match (arguments.entity.ae_id, arguments.entity.cse_id) {
         (Some(ae), _) => EntityId::Ae(ae),
         (None, Some(cse)) => EntityId::Cse(cse),

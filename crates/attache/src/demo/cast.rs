@@ -173,7 +173,8 @@ impl Gateway {
     /// What `attache credential revoke` does.
     pub(crate) async fn revoke(&self, actor: &Actor) -> Result<(), Failure> {
         let identity = actor.psk_identity.parse().map_err(Failure::internal)?;
-        credential::revoke(&self.operator, CredentialId::saef_key(&identity)).await
+        credential::revoke(&self.operator, CredentialId::saef_key(&identity)).await?;
+        Ok(())
     }
 
     /// A new connection and handshake.

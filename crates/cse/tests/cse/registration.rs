@@ -283,6 +283,50 @@ async fn what_is_anothers_is_closed() {
     assert!(refused.iter().all(|line| line.source.as_deref() == Some("192.0.2.7:5000")));
 }
 
+/// A From that is no identity of the sender's is witnessed whatever the status that it is refused with (X3, X4); what
+/// is wrong with a request besides is not.
+#[tokio::test]
+async fn refusals_of_the_originator_are_witnessed() {
+    let world = World::new().await;
+    let light = world.device(1, Some("Clight1")).await;
+    world.ask(&light, create(Some("Clight1"), ae())).await;
+    let mut csr = create(Some("Clight1"), json!({}));
+    csr.ty = Some(16);
+    csr.pc = Some(json!({ "m2m:csr": { "cb": "/mn-999/x", "rr": false, "srv": ["3"] } }));
+    for (asked, expected, witnessed) in [
+        (request(Operation::Retrieve, "Clight1", Some("/in-cse/Cphone1")), Rsc::BadRequest, true),
+        (request(Operation::Retrieve, "Clight1", Some("")), Rsc::BadRequest, true),
+        (request(Operation::Retrieve, "Clight1", None), Rsc::BadRequest, true),
+        (csr, Rsc::OperationNotAllowed, true),
+        (create(Some("Clight1"), without(ae(), "api")), Rsc::BadRequest, false),
+        (request(Operation::Retrieve, "nothing", Some("Clight1")), Rsc::NotFound, false),
+        (create(Some("Clight1"), ae()), Rsc::OriginatorHasAlreadyRegistered, false),
+    ] {
+        world.refusals.0.lock().unwrap().clear();
+        let what = format!("{asked:?}");
+        assert_eq!(world.refuses(&light, asked).await, expected, "{what}");
+        let refusals = world.refusals.0.lock().unwrap();
+        assert_eq!(refusals.len(), usize::from(witnessed), "{what}");
+        assert!(
+            refusals.iter().all(|line| line.detail.contains(&expected.code().to_string())),
+            "{refusals:?}"
+        );
+    }
+}
+
+/// A registration for another CSE says whom it reached.
+#[tokio::test]
+async fn a_registration_at_the_wrong_cse_is_told_where_it_is() {
+    let world = World::new().await;
+    let light = world.device(1, Some("Clight1")).await;
+    let mut elsewhere = create(Some("Clight1"), ae());
+    elsewhere.to = "/in-cse/server".into();
+    assert_eq!(world.refuses(&light, elsewhere.clone()).await, Rsc::BadRequest);
+    let answer = world.ask(&light, elsewhere).await;
+    let told = answer.debug_info().unwrap_or_default();
+    assert!(told.contains("to names /in-cse, and this CSE is /mn-cse-123456"), "{told}");
+}
+
 /// TS-0001 §10.2.2.5, and G3: after it the same stem may register again.
 #[tokio::test]
 async fn an_ae_leaves_and_comes_back() {

@@ -118,6 +118,11 @@ pub struct ImportReport {
     pub short_keys: u64,
     /// The problems, as many as were to be listed, in the order of the lines.
     pub problems: Vec<ImportProblem>,
+    /// Lines to be imported whose entity another credential stands for too, in the file or in the store: lawful while
+    /// equipment is exchanged, and a mistake at other times.
+    pub sharing: u64,
+    /// These lines with their entities, as many as problems are listed, in the order of the lines.
+    pub shared: Vec<(u64, String)>,
 }
 
 /// One line that cannot be imported.
@@ -147,6 +152,8 @@ impl ImportReport {
             imported: 0,
             short_keys: 0,
             problems: Vec::new(),
+            sharing: 0,
+            shared: Vec::new(),
         }
     }
 
@@ -234,6 +241,7 @@ impl Import<'_> {
         staging.find_duplicates(|line, problem| report.problem(listed, line, problem))?;
         report.present =
             staging.compare(self.options.function, |line, problem| report.problem(listed, line, problem))?;
+        (report.sharing, report.shared) = staging.shared_entities(listed)?;
         Ok(progress(ImportProgress {
             stage: ImportStage::Comparing,
             done: report.lines,

@@ -146,6 +146,29 @@ impl Staging {
         Ok(())
     }
 
+    /// The lines to be written whose entity another credential stands for too; how many, and the first `listed`.
+    pub(super) fn shared_entities(&self, listed: usize) -> Result<(u64, Vec<(u64, String)>), StoreError> {
+        let mut statement = self.connection.prepare(
+            "SELECT line, entity FROM temp.staged AS s
+             WHERE entity IS NOT NULL
+             AND NOT EXISTS (SELECT 1 FROM temp.excluded WHERE excluded.line = s.line)
+             AND (entity IN (SELECT entity FROM temp.staged WHERE entity IS NOT NULL
+                             GROUP BY kind, entity HAVING count(*) > 1)
+                  OR EXISTS (SELECT 1 FROM main.psk_lookup_table AS c
+                             WHERE c.entity = s.entity AND c.kind = s.kind AND c.state = 'active'))
+             ORDER BY line",
+        )?;
+        let mut rows = statement.query([])?;
+        let (mut count, mut first) = (0, Vec::new());
+        while let Some(row) = rows.next()? {
+            count += 1;
+            if first.len() < listed {
+                first.push((row.get::<_, i64>(0)?.unsigned_abs(), row.get(1)?));
+            }
+        }
+        Ok((count, first))
+    }
+
     /// Hands out what is left, in bounded portions, until `write` breaks off.
     pub(super) fn for_each_batch(
         &self,
