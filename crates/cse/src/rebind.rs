@@ -80,8 +80,8 @@ pub fn replace_equipment(
     let credential = match &plan.key {
         KeyStep::Add => tx.add_credential(new)?,
         KeyStep::Rotate(id) => {
-            tx.rotate_key(id, &new.key)?;
-            tx.set_not_after(id, new.not_after)?
+            tx.set_not_after(id, new.not_after)?;
+            tx.rotate_key(id, &new.key)?
         }
     };
     let ruled_out = is_ruled_out(&**tx, settings, &credential, plan.registration.as_ref())?;

@@ -24,12 +24,14 @@ const BACKLOG: usize = 4096;
 /// What kind of record was altered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ChangeKind {
-    /// A credential; the key is its Credential-ID.
+    /// A credential, be it a key or an enrolment; the key is its Credential-ID.
     Credential,
     /// A resource; the key is its resourceID.
     Resource,
     /// Credentials were added in bulk; the key is empty. Nothing that existed was altered.
     Import,
+    /// The keys of session tickets took turns, or were dropped; the key is empty.
+    TicketKeys,
 }
 
 impl ChangeKind {
@@ -38,11 +40,14 @@ impl ChangeKind {
             Self::Credential => "credential",
             Self::Resource => "resource",
             Self::Import => "import",
+            Self::TicketKeys => "ticket keys",
         }
     }
 
     fn from_name(name: &str) -> Option<Self> {
-        [Self::Credential, Self::Resource, Self::Import].into_iter().find(|kind| kind.as_str() == name)
+        [Self::Credential, Self::Resource, Self::Import, Self::TicketKeys]
+            .into_iter()
+            .find(|kind| kind.as_str() == name)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf};
 
-use identity::Function;
+use identity::{Function, Misfit};
 use keys::{KeyError, RngError};
 use rusqlite::ErrorCode;
 use thiserror::Error;
@@ -221,6 +221,18 @@ pub enum Conflict {
         /// `psk_identity` of the other credential.
         psk_identity: String,
     },
+    /// There is an enrolment with this Credential-ID, active or revoked.
+    #[error("credential {credential_id} exists already")]
+    Enrolled {
+        /// The Credential-ID.
+        credential_id: String,
+    },
+    /// The same public key is enrolled, or was until it was revoked, under another of its hashes.
+    #[error("the public key is enrolled as {credential_id} already")]
+    PublicKey {
+        /// The Credential-ID of that enrolment.
+        credential_id: String,
+    },
     /// There is no credential with this Credential-ID.
     #[error("there is no credential {credential_id}")]
     NoCredential {
@@ -289,6 +301,17 @@ pub enum Unacceptable {
         /// The identity.
         psk_identity: String,
     },
+    /// The parts of an enrolment do not go together.
+    #[error("{credential_id}: {misfit}")]
+    Enrolment {
+        /// Its Credential-ID.
+        credential_id: String,
+        /// What is wrong.
+        misfit: Misfit,
+    },
+    /// A ticket key cannot take turns in this way.
+    #[error("ticket keys: a turn lasts more than no time, and no more than 30 days")]
+    Turn,
     /// A text is longer than its column may be.
     #[error("{column}: {octets} octets, at most {limit} are stored")]
     TooLong {

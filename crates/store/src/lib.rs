@@ -37,6 +37,7 @@ mod changes;
 mod connection;
 mod credentials;
 pub mod csv_import;
+mod enrolments;
 mod error;
 mod import;
 mod kek;
@@ -48,8 +49,10 @@ mod resources;
 mod row;
 mod schema;
 mod seal;
+mod sessions;
 mod statistics;
 mod store;
+mod ticket_keys;
 mod tx;
 mod writer;
 
@@ -59,11 +62,21 @@ pub use credentials::{
     CredentialPage, CredentialRecord, Credentials, CredentialsMut, KeyRecord, MAX_LABEL_OCTETS, MAX_PAGE,
     NewCredential,
 };
+pub use enrolments::{
+    Enrolled, EnrolmentPage, EnrolmentRecord, Enrolments, EnrolmentsMut, MAX_CHAIN_FACTS_OCTETS,
+    MAX_CHAIN_POLICY_OCTETS, NewEnrolment,
+};
 pub use error::{Conflict, Damaged, Fault, FaultKind, KekError, OpenError, StoreError, Unacceptable};
 pub use import::{ImportEnd, ImportOptions, ImportProblem, ImportProgress, ImportReport, ImportStage};
 pub use kek::{KEK_OCTETS, KekSource};
 pub use options::{CommitHook, Options};
 pub use resources::{MAX_LISTED, Resource, Resources, ResourcesMut};
+pub use sessions::{
+    FoundSession, MAX_SESSION_OCTETS, NewSession, SESSIONS_KEPT, SessionDigest, Sessions, SessionsMut,
+};
 pub use statistics::Statistics;
 pub use store::Store;
+pub use ticket_keys::{
+    TICKET_KEY_NAME_OCTETS, TICKET_KEY_OCTETS, TicketKey, TicketKeyTurn, TicketKeys, TicketKeysMut,
+};
 pub use tx::{Reader, Tx};

@@ -107,7 +107,8 @@ pub trait ResourcesMut {
     fn update(&mut self, resource: &Resource) -> Result<(), StoreError>;
 
     /// Removes a resource and everything below it; returns the resourceIDs and types of what was removed,
-    /// the resource itself first. Empty if there is none.
+    /// the resource itself first. Empty if there is none. What could have been resumed by entities whose
+    /// registrations are among it is forgotten.
     ///
     /// # Errors
     /// [`StoreError::Fault`].
@@ -213,6 +214,16 @@ impl ResourcesMut for Tx<'_> {
             .query_map([ri], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect::<Result<Vec<(String, u32)>, _>>()?;
         for (ri, _) in &removed {
+            // Nobody resumes what is not registered any more, even if it registers again.
+            let sessions =
+                "DELETE FROM sessions WHERE id IN (SELECT id FROM registrations AS gone JOIN sessions
+                                ON sessions.entity = gone.creator
+                            WHERE gone.ri = ?1 AND gone.ty IN (2, 16)
+                                AND sessions.kind = iif(gone.ty = 2, 'ae', 'cse'))";
+            self.connection.prepare_cached(sessions)?.execute([ri])?;
+            let listed = "DELETE FROM sessions WHERE allowed IS NOT NULL AND credential_id =
+                              (SELECT credential_id FROM registrations WHERE ri = ?1 AND ty IN (2, 16))";
+            self.connection.prepare_cached(listed)?.execute([ri])?;
             self.connection.prepare_cached("DELETE FROM registrations WHERE ri = ?1")?.execute([ri])?;
             self.announce(ChangeKind::Resource, ri)?;
         }

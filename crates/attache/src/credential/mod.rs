@@ -194,7 +194,7 @@ pub(crate) async fn revoke(store: &Store, id: CredentialId) -> Result<Revoked, F
             return Ok(Revoked::Before(before.changed));
         }
         let credential = tx.revoke(&id)?;
-        let entity = credential.entity.as_ref().map(ToString::to_string);
+        let entity = credential.subject.as_ref().map(ToString::to_string);
         tx.append(&by_operator("credential.revoke", id.as_str(), entity, String::new()))?;
         Ok(Revoked::Now)
     };

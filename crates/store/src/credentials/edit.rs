@@ -1,4 +1,4 @@
-use identity::{Credential, CredentialState, Function};
+use identity::{Credential, CredentialFacts, CredentialState, Function};
 use keys::{CredentialId, DraftKeyId, Kpsa, Usage, kca_id, kcc_id};
 use onem2m::{
     id::{EntityId, EntityKind},
@@ -6,8 +6,13 @@ use onem2m::{
 };
 use rusqlite::OptionalExtension as _;
 
-use super::{Credentials, CredentialsMut, MAX_LABEL_OCTETS, NewCredential, place_of_key, stored_form};
-use crate::{ChangeKind, Conflict, StoreError, Tx, Unacceptable, row::bounded, seal::KEY_DIGEST_OCTETS};
+use super::{
+    Credentials, CredentialsMut, MAX_LABEL_OCTETS, NewCredential, place_of_key, row_of, stored_form,
+};
+use crate::{
+    ChangeKind, Conflict, Enrolments as _, SessionsMut as _, StoreError, Tx, Unacceptable, row::bounded,
+    seal::KEY_DIGEST_OCTETS,
+};
 
 const INSERT_SQL: &str =
     "INSERT INTO psk_lookup_table (function, psk_identity, kind, entity, state, not_after, version,
@@ -48,19 +53,25 @@ impl CredentialsMut for Tx<'_> {
         self.altered(&id)
     }
 
-    fn revoke(&mut self, id: &CredentialId) -> Result<Credential, StoreError> {
-        let before = self.existing(id)?;
+    fn revoke(&mut self, id: &CredentialId) -> Result<CredentialFacts, StoreError> {
+        let before = self.facts(id)?;
         if before.state == CredentialState::Revoked {
             return Ok(before);
         }
-        self.update(&before, "state = 'revoked', psk = NULL, version = version + 1", &[])?;
-        self.altered(id)
+        if row_of(id).is_some() {
+            let before = self.existing(id)?;
+            self.update(&before, "state = 'revoked', psk = NULL, version = version + 1", &[])?;
+        } else {
+            self.update_enrolment(id, "state = 'revoked', version = version + 1", &[])?;
+        }
+        self.facts_altered(id)
     }
 
     fn revoke_all_of(&mut self, entity: &EntityId) -> Result<Vec<CredentialId>, StoreError> {
         let mut revoked = Vec::new();
         loop {
-            let page = self.active_of(entity)?;
+            let mut page = self.active_of(entity)?;
+            page.extend(self.active_enrolments_of(entity)?);
             if page.is_empty() {
                 return Ok(revoked);
             }
@@ -71,10 +82,10 @@ impl CredentialsMut for Tx<'_> {
         }
     }
 
-    fn bind_entity(&mut self, id: &CredentialId, entity: &EntityId) -> Result<Credential, StoreError> {
-        let before = self.active(id)?;
+    fn bind_entity(&mut self, id: &CredentialId, entity: &EntityId) -> Result<CredentialFacts, StoreError> {
+        let before = self.active_facts(id)?;
         check_kind(entity, before.kind)?;
-        match &before.entity {
+        match &before.subject {
             Some(bound) if bound == entity => return Ok(before),
             Some(bound) => {
                 let (credential_id, entity) = (id.to_string(), bound.to_string());
@@ -82,21 +93,19 @@ impl CredentialsMut for Tx<'_> {
             }
             None => {}
         }
-        self.update(&before, "entity = ?4", &[&entity.to_string()])?;
-        self.altered(id)
+        self.set_entity(id, Some(entity), false)
     }
 
     fn rebind_entity(
         &mut self,
         id: &CredentialId,
         entity: Option<&EntityId>,
-    ) -> Result<Credential, StoreError> {
-        let before = self.active(id)?;
+    ) -> Result<CredentialFacts, StoreError> {
+        let before = self.active_facts(id)?;
         if let Some(entity) = entity {
             check_kind(entity, before.kind)?;
         }
-        self.update(&before, "entity = ?4, version = version + 1", &[&entity.map(ToString::to_string)])?;
-        self.altered(id)
+        self.set_entity(id, entity, true)
     }
 
     fn rotate_key(&mut self, id: &CredentialId, key: &Kpsa) -> Result<Credential, StoreError> {
@@ -112,10 +121,20 @@ impl CredentialsMut for Tx<'_> {
         self.altered(id)
     }
 
-    fn set_not_after(&mut self, id: &CredentialId, end: Option<Timestamp>) -> Result<Credential, StoreError> {
-        let before = self.active(id)?;
-        self.update(&before, "not_after = ?4", &[&end.map(Timestamp::unix_micros)])?;
-        self.altered(id)
+    fn set_not_after(
+        &mut self,
+        id: &CredentialId,
+        end: Option<Timestamp>,
+    ) -> Result<CredentialFacts, StoreError> {
+        self.active_facts(id)?;
+        let end = end.map(Timestamp::unix_micros);
+        if row_of(id).is_some() {
+            let before = self.active(id)?;
+            self.update(&before, "not_after = ?4", &[&end])?;
+        } else {
+            self.update_enrolment(id, "not_after = ?3", &[&end])?;
+        }
+        self.facts_altered(id)
     }
 }
 
@@ -279,11 +298,52 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Announces the alteration and reads the row back.
+    /// Ends what could be resumed, announces the alteration, and reads the row back.
     fn altered(&mut self, id: &CredentialId) -> Result<Credential, StoreError> {
         let after = self.existing(id)?;
+        self.forget_sessions_of_credential(&after.credential_id)?;
         self.announce(ChangeKind::Credential, after.credential_id.as_str())?;
         Ok(after)
+    }
+
+    /// As [`Self::altered`], for a credential of any kind.
+    fn facts_altered(&mut self, id: &CredentialId) -> Result<CredentialFacts, StoreError> {
+        if row_of(id).is_some() {
+            return Ok(self.altered(id)?.facts());
+        }
+        Ok(self.enrolment_altered(id)?.facts())
+    }
+
+    fn facts(&self, id: &CredentialId) -> Result<CredentialFacts, StoreError> {
+        let found = self.credential_facts(id)?;
+        found.ok_or_else(|| Conflict::NoCredential { credential_id: id.to_string() }.into())
+    }
+
+    fn active_facts(&self, id: &CredentialId) -> Result<CredentialFacts, StoreError> {
+        let found = self.facts(id)?;
+        match found.state {
+            CredentialState::Active => Ok(found),
+            CredentialState::Revoked => Err(Conflict::Revoked { credential_id: id.to_string() }.into()),
+        }
+    }
+
+    /// Lets an active credential of any kind stand for `entity`, which is of its kind.
+    fn set_entity(
+        &mut self,
+        id: &CredentialId,
+        entity: Option<&EntityId>,
+        raise: bool,
+    ) -> Result<CredentialFacts, StoreError> {
+        let raised = if raise { ", version = version + 1" } else { "" };
+        let text = entity.map(ToString::to_string);
+        if row_of(id).is_some() {
+            let before = self.active(id)?;
+            self.update(&before, &format!("entity = ?4{raised}"), &[&text])?;
+        } else {
+            self.enrolment_for(id, entity)?;
+            self.update_enrolment(id, &format!("entity = ?3{raised}"), &[&text])?;
+        }
+        self.facts_altered(id)
     }
 }
 

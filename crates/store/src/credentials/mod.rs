@@ -5,7 +5,7 @@ mod read;
 
 use std::borrow::Cow;
 
-use identity::{Credential, Function};
+use identity::{Credential, CredentialFacts, Function};
 use keys::{CredentialId, Kpsa, PskIdentity, Usage};
 use onem2m::{
     id::{EntityId, EntityKind},
@@ -150,7 +150,8 @@ pub trait Credentials {
     fn credential_count(&self) -> Result<u64, StoreError>;
 }
 
-/// Altering credentials. Each alteration is announced to followers ([`crate::Event`]).
+/// Altering credentials. Each alteration is announced to followers ([`crate::Event`]), and ends the sessions that
+/// could have been resumed with the credential.
 ///
 /// The version is raised by whatever makes earlier associations invalid: another key, another entity,
 /// revocation. It is not raised by the first assignment of an entity, which an association itself brings about.
@@ -161,36 +162,38 @@ pub trait CredentialsMut {
     /// [`crate::Conflict::PskIdentity`], [`crate::Conflict::KeyValue`], or [`crate::Unacceptable`].
     fn add_credential(&mut self, new: &NewCredential) -> Result<Credential, StoreError>;
 
-    /// Withdraws a credential for good: erases its key, raises its version, keeps its identity reserved.
-    /// Revoking twice is no error and changes nothing.
+    /// Withdraws a credential of any kind for good: erases its key, raises its version, keeps its identity
+    /// reserved. Revoking twice is no error and changes nothing.
     ///
     /// # Errors
     /// [`crate::Conflict::NoCredential`].
-    fn revoke(&mut self, id: &CredentialId) -> Result<Credential, StoreError>;
+    fn revoke(&mut self, id: &CredentialId) -> Result<CredentialFacts, StoreError>;
 
-    /// Revokes every credential of `entity` and says which were active.
+    /// Revokes every credential of `entity`, of any kind, and says which were active. A device or node that may
+    /// speak as `entity` among others keeps its credential.
     ///
     /// # Errors
     /// [`StoreError::Fault`].
     fn revoke_all_of(&mut self, entity: &EntityId) -> Result<Vec<CredentialId>, StoreError>;
 
-    /// Assigns the entity that the credential stands for, if none is. Assigning the same one again is no
-    /// error and changes nothing.
+    /// Assigns the entity that a credential of any kind stands for, if none is. Assigning the same one again is
+    /// no error and changes nothing.
     ///
     /// # Errors
     /// [`crate::Conflict::NoCredential`], [`crate::Conflict::Revoked`], [`crate::Conflict::BoundElsewhere`],
-    /// or [`crate::Unacceptable::EntityKind`].
-    fn bind_entity(&mut self, id: &CredentialId, entity: &EntityId) -> Result<Credential, StoreError>;
+    /// [`crate::Unacceptable::EntityKind`] or [`crate::Unacceptable::Enrolment`].
+    fn bind_entity(&mut self, id: &CredentialId, entity: &EntityId) -> Result<CredentialFacts, StoreError>;
 
-    /// Lets the credential stand for another entity, or for none yet, and raises its version.
+    /// Lets a credential of any kind stand for another entity, or for none yet, and raises its version.
     ///
     /// # Errors
-    /// [`crate::Conflict::NoCredential`], [`crate::Conflict::Revoked`], or [`crate::Unacceptable::EntityKind`].
+    /// [`crate::Conflict::NoCredential`], [`crate::Conflict::Revoked`], [`crate::Unacceptable::EntityKind`] or
+    /// [`crate::Unacceptable::Enrolment`].
     fn rebind_entity(
         &mut self,
         id: &CredentialId,
         entity: Option<&EntityId>,
-    ) -> Result<Credential, StoreError>;
+    ) -> Result<CredentialFacts, StoreError>;
 
     /// Replaces the key and raises the version.
     ///
@@ -199,11 +202,15 @@ pub trait CredentialsMut {
     /// for the same key again), or [`crate::Unacceptable`].
     fn rotate_key(&mut self, id: &CredentialId, key: &Kpsa) -> Result<Credential, StoreError>;
 
-    /// Sets the last moment at which the credential may be used.
+    /// Sets the last moment at which a credential of any kind may be used.
     ///
     /// # Errors
     /// [`crate::Conflict::NoCredential`] or [`crate::Conflict::Revoked`].
-    fn set_not_after(&mut self, id: &CredentialId, end: Option<Timestamp>) -> Result<Credential, StoreError>;
+    fn set_not_after(
+        &mut self,
+        id: &CredentialId,
+        end: Option<Timestamp>,
+    ) -> Result<CredentialFacts, StoreError>;
 }
 
 /// The form in which an identity is stored and looked up: 32 hexadecimal digits, alone or before an `@`, stand

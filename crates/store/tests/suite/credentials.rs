@@ -94,7 +94,7 @@ pub(crate) fn revoking_keeps_the_row_and_erases_the_key(open: Open<'_>) {
     assert_eq!((revoked.state, revoked.version), (CredentialState::Revoked, 2));
     let record =
         store.read_blocking(|reader| reader.psk(Function::Cse, &psk_identity("a@x.org"))).unwrap().unwrap();
-    assert_eq!(record.credential, revoked);
+    assert_eq!(record.credential.facts(), revoked);
     assert!(record.key.is_none());
     let again = store.write_blocking("revoke", |tx| tx.revoke(&id("12-a@x.org"))).unwrap();
     assert_eq!(again, revoked);
@@ -118,7 +118,7 @@ pub(crate) fn the_first_entity_does_not_raise_the_version(open: Open<'_>) {
         store.write_blocking("bind", move |tx| tx.bind_entity(&id("12-a@x.org"), &ae(stem)))
     };
     let bound = bind("Sone").unwrap();
-    assert_eq!((bound.version, bound.entity.clone()), (1, Some(ae("Sone"))));
+    assert_eq!((bound.version, bound.subject.clone()), (1, Some(ae("Sone"))));
     assert_eq!(bind("Sone").unwrap(), bound);
     let elsewhere = Conflict::BoundElsewhere {
         credential_id: "12-a@x.org".into(),
@@ -138,9 +138,9 @@ pub(crate) fn rebinding_rotating_and_expiry(open: Open<'_>) {
     let a = || id("12-a@x.org");
     let two = ae("Stwo");
     let rebound = store.write_blocking("rebind", move |tx| tx.rebind_entity(&a(), Some(&two))).unwrap();
-    assert_eq!((rebound.version, rebound.entity), (2, Some(ae("Stwo"))));
+    assert_eq!((rebound.version, rebound.subject), (2, Some(ae("Stwo"))));
     let freed = store.write_blocking("rebind", move |tx| tx.rebind_entity(&a(), None)).unwrap();
-    assert_eq!((freed.version, freed.entity), (3, None));
+    assert_eq!((freed.version, freed.subject), (3, None));
     let rotated = store.write_blocking("rotate", move |tx| tx.rotate_key(&a(), &key(2))).unwrap();
     assert_eq!(rotated.version, 4);
     assert_eq!(found_key(&store, "a@x.org").unwrap(), key(2).expose());

@@ -55,7 +55,7 @@ pub(crate) fn a_body_sees_its_own_changes(open: Open<'_>) {
         let added = tx.add_credential(&credential("a@x.org", 1))?;
         let bound = tx.bind_entity(&added.credential_id, &ae("Sone"))?;
         let found = tx.psk(Function::Cse, &psk_identity("a@x.org"))?;
-        Ok(found.is_some_and(|record| record.credential == bound && record.key.is_some()))
+        Ok(found.is_some_and(|record| record.credential.facts() == bound && record.key.is_some()))
     });
     assert_eq!(seen, Ok(true));
 }
