@@ -422,9 +422,9 @@ async fn metrics_count_what_happens_and_name_nobody() {
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     assert!(answer.contains("content-type: application/openmetrics-text"), "{answer}");
     for line in [
-        "attache_handshakes_total{framework=\"provisioned_key\",outcome=\"established\",reason=\"\"} 1",
-        "attache_handshakes_total{framework=\"provisioned_key\",outcome=\"refused\",reason=\"unknown\"} 1",
-        "attache_handshakes_total{framework=\"provisioned_key\",outcome=\"refused\",reason=\"wrong_key\"} 1",
+        "attache_handshakes_total{framework=\"psk\",outcome=\"established\",reason=\"\"} 1",
+        "attache_handshakes_total{framework=\"psk\",outcome=\"refused\",reason=\"unknown\"} 1",
+        "attache_handshakes_total{framework=\"psk\",outcome=\"refused\",reason=\"wrong_key\"} 1",
         "attache_handshake_seconds_count{outcome=\"refused\"} 2",
         "attache_key_lookups_total{outcome=\"found\"} 2",
         "attache_key_lookups_total{outcome=\"unknown\"} 1",

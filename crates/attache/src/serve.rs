@@ -4,7 +4,9 @@ use std::{net::SocketAddr, path::Path, process::ExitCode, sync::Arc, time::Durat
 
 use identity::{Channel, Credential, Function, KeyRefusal, OsPeer, usable};
 use keys::{CredentialId, Kpsa, OsRng, PskIdentity};
-use net::{Handler, KeySource, Listener, ListenerConfig, Live, PlainListener, ServerNames};
+use net::{
+    Handler, KeySource, Listener, ListenerConfig, Live, PlainListener, ServerContext, ServerNames, ServerTls,
+};
 use onem2m::{
     primitive::{Request, Response},
     time::{Clock, SystemClock, Timestamp},
@@ -106,8 +108,10 @@ pub(crate) async fn start(config: &Config) -> Result<Running, Failure> {
     for section in &config.listener {
         let settings = ListenerConfig {
             address: section.address,
-            suites: section.suites.clone(),
-            names: ServerNames::Any,
+            tls: ServerTls::new(
+                ServerContext::new(&section.suites, ServerNames::Any)
+                    .map_err(|error| Failure::usage(causes(&error)))?,
+            ),
             limits: config.limits.limits(),
             live: live.clone(),
             clock: Arc::clone(&clock),

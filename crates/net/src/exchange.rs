@@ -19,7 +19,7 @@ use hyper::{
     body::{Body, Frame, Incoming, SizeHint},
     header::{CONNECTION, HeaderValue},
 };
-use identity::Channel;
+use identity::{Channel, MAX_WRONG_TOKENS};
 use onem2m::{
     primitive::{Request, Response},
     status::ResponseStatusCode,
@@ -60,7 +60,7 @@ impl Phase {
         self.now.load(Ordering::Relaxed) == SENT
     }
 
-    /// What was refused before it was read to its end.
+    /// What was refused before it was read to its end, or one wrong identity token too many.
     pub(crate) fn is_last(&self) -> bool {
         self.now.load(Ordering::Relaxed) == LAST
     }
@@ -151,7 +151,14 @@ impl<H: Handler> Desk<H> {
     pub(crate) async fn answer(self, request: hyper::Request<Incoming>) -> hyper::Response<Answer> {
         let (head, body) = request.into_parts();
         let message = match self.read(body).await {
-            Ok(body) => self.exchange(&head, &body).await,
+            Ok(body) => {
+                let mut message = self.exchange(&head, &body).await;
+                if self.has_guessed_enough() {
+                    self.phase.ends_here();
+                    message.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                message
+            }
             Err(unread) => {
                 // What was not read would be taken for the next request.
                 self.phase.ends_here();
@@ -160,6 +167,11 @@ impl<H: Handler> Desk<H> {
         };
         let phase = self.phase;
         message.map(|octets| Answer { octets, phase })
+    }
+
+    /// Whether the peer has shown so many wrong identity tokens that it gets no further try here (register A-32).
+    pub(crate) fn has_guessed_enough(&self) -> bool {
+        matches!(&self.channel, Channel::Association(peer) if peer.wrong_tokens() >= MAX_WRONG_TOKENS)
     }
 
     async fn read(&self, body: Incoming) -> Result<Bytes, Unread> {

@@ -45,7 +45,7 @@
 //! }
 //!
 //! # async fn serve() -> Result<(), net::ListenError> {
-//! let config = ListenerConfig::new(([0, 0, 0, 0], 8443).into());
+//! let config = ListenerConfig::new(([0, 0, 0, 0], 8443).into())?;
 //! let listener = Listener::bind(config, Arc::new(NoKeys), Arc::new(NotFound), Arc::new(()))?;
 //! listener.serve(CancellationToken::new()).await;
 //! # Ok(())
@@ -64,6 +64,7 @@ mod lookup;
 mod observer;
 mod plain;
 mod serve;
+mod server_tls;
 mod stream;
 
 pub use client::{DialLimits, Dialer, HttpConnection, NetError};
@@ -71,9 +72,13 @@ pub use exchange::Handler;
 pub use limits::Limits;
 pub use listener::{ListenError, Listener, ListenerConfig};
 pub use live::{Live, LiveAssociation};
-pub use lookup::KeySource;
+pub use lookup::{CertificateRefusal, KeySource, Remembered};
 pub use observer::{EndEvent, EndReason, HandshakeEvent, HandshakeOutcome, HandshakeRefusal, Observer};
 pub use plain::{PlainEndpoint, PlainError, PlainListener};
+pub use server_tls::ServerTls;
 
 /// What users of this crate need of `association`, which they do not see.
-pub use association::{Alert, ClientPsk, Error as AssociationError, ServerNames, Suite, SuitePolicy};
+pub use association::{
+    Alert, ClientPsk, Error as AssociationError, Handshake, NewSession, Presented, SavedSession,
+    ServerContext, ServerNames, SessionHandle, Suite, SuitePolicy,
+};

@@ -20,6 +20,9 @@ pub struct Limits {
     pub lifetime: Duration,
     /// From the order to stop to the end of requests that were in progress. 10 s.
     pub drain_deadline: Duration,
+    /// For how long the place of an association that ended for wrong identity tokens stays taken, which slows
+    /// down whoever tries more of them from the same address. 10 s.
+    pub wrong_token_penalty: Duration,
     /// Lookups at a time. 256.
     pub max_lookups: usize,
     /// Established associations at a time. 16,384.
@@ -51,6 +54,7 @@ impl Default for Limits {
             idle: Duration::from_secs(15 * 60),
             lifetime: Duration::from_secs(24 * 60 * 60),
             drain_deadline: Duration::from_secs(10),
+            wrong_token_penalty: Duration::from_secs(10),
             max_lookups: 256,
             max_associations: 16_384,
             max_half_open: 1_024,

@@ -1,12 +1,13 @@
 use std::{
     io,
     net::{IpAddr, SocketAddr},
+    ops::ControlFlow,
     sync::Arc,
     time::Duration,
 };
 
-use association::{ServerContext, ServerNames, SuitePolicy};
-use identity::{Channel, Established, Peer};
+use association::{Handshake, NewSession, ServerContext, ServerNames, SuitePolicy};
+use identity::{Channel, Framework, Peer};
 use onem2m::time::{Clock, SystemClock, Timestamp};
 use thiserror::Error;
 use tokio::{
@@ -16,7 +17,8 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    EndEvent, Handler, HandshakeEvent, HandshakeOutcome, HandshakeRefusal, KeySource, Limits, Live, Observer,
+    EndEvent, EndReason, Handler, HandshakeEvent, HandshakeOutcome, HandshakeRefusal, KeySource, Limits,
+    Live, Observer, ServerTls,
     admission::{Admission, Place},
     enter::{Attempt, Entered, enter},
     exchange::{Desk, Phase},
@@ -35,10 +37,8 @@ const REST: Duration = Duration::from_millis(20);
 pub struct ListenerConfig {
     /// Where to listen; port 0 lets the system choose.
     pub address: SocketAddr,
-    /// The cipher suites.
-    pub suites: SuitePolicy,
-    /// The names under which a client may ask for this listener.
-    pub names: ServerNames,
+    /// Suites, names, certificate.
+    pub tls: ServerTls,
     /// The bounds.
     pub limits: Limits,
     /// Where associations are registered; shared with whoever closes those of a credential.
@@ -48,17 +48,20 @@ pub struct ListenerConfig {
 }
 
 impl ListenerConfig {
-    /// The default suites and limits, any name, a registry of its own and the system's clock.
-    #[must_use]
-    pub fn new(address: SocketAddr) -> Self {
-        Self {
+    /// Pre-shared keys in the default suites, the default limits, any name, a registry of its own and the system's
+    /// clock.
+    ///
+    /// # Errors
+    /// [`ListenError::Tls`] if OpenSSL lacks all of the suites.
+    pub fn new(address: SocketAddr) -> Result<Self, ListenError> {
+        let context = ServerContext::new(&SuitePolicy::default(), ServerNames::default())?;
+        Ok(Self {
             address,
-            suites: SuitePolicy::default(),
-            names: ServerNames::default(),
+            tls: ServerTls::new(context),
             limits: Limits::default(),
             live: Live::new(),
             clock: Arc::new(SystemClock),
-        }
+        })
     }
 }
 
@@ -78,7 +81,7 @@ pub enum ListenError {
     Tls(#[from] association::Error),
 }
 
-/// TLS with pre-shared keys over TCP, and the HTTP binding on it: hands each request with its peer to a handler.
+/// TLS over TCP, and the HTTP binding on it: hands each request with its peer to a handler.
 /// Without an established peer there is no request.
 pub struct Listener<K, H, O> {
     tcp: TcpListener,
@@ -88,7 +91,7 @@ pub struct Listener<K, H, O> {
 
 /// What all connections of a listener share.
 struct Hall<K, H, O> {
-    context: ServerContext,
+    tls: ServerTls,
     lookups: Lookups<K>,
     handler: Arc<H>,
     observer: Arc<O>,
@@ -104,18 +107,17 @@ impl<K: KeySource, H: Handler, O: Observer> Listener<K, H, O> {
     /// Starts to listen; connections wait until [`serve`](Self::serve). To be called inside of a tokio runtime.
     ///
     /// # Errors
-    /// [`ListenError`] if the address or the suites cannot be used.
+    /// [`ListenError::Address`] if the address cannot be used.
     pub fn bind(
         config: ListenerConfig,
         keys: Arc<K>,
         handler: Arc<H>,
         observer: Arc<O>,
     ) -> Result<Self, ListenError> {
-        let context = ServerContext::new(&config.suites, config.names)?;
         let (tcp, address) = listen(config.address)
             .map_err(|source| ListenError::Address { address: config.address, source })?;
         let hall = Hall {
-            context,
+            tls: config.tls,
             lookups: Lookups::new(keys, config.live.clone(), &config.limits),
             handler,
             observer,
@@ -164,6 +166,16 @@ impl<K: KeySource, H: Handler, O: Observer> Listener<K, H, O> {
             tasks.wait().await;
         }
     }
+}
+
+/// A session that waits for its peer to be bound to an identity.
+struct ToRemember {
+    session: NewSession,
+    handshake: Handshake,
+}
+
+fn is_bound(peer: &Peer) -> bool {
+    peer.subject().is_some() || !peer.allowed().is_empty()
 }
 
 pub(crate) fn listen(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
@@ -217,10 +229,12 @@ impl<K: KeySource, H: Handler, O: Observer> Hall<K, H, O> {
             Ok(established) => established,
             Err(refusal) => return self.report(source, attempt, Err(refusal), begun),
         };
-        let established = (registration.id(), entered.handshake.suite);
-        self.report(source, attempt, Ok(established), begun);
+        let made = (registration.id(), &entered.handshake, registration.peer().framework());
+        self.report(source, attempt, Ok(made), begun);
 
-        let Entered { mut stream, credential, .. } = entered;
+        let Entered { mut stream, handshake, session, .. } = entered;
+        // Boxed: few associations have one, and an idle one has no room for it.
+        let mut session = session.map(|session| Box::new(ToRemember { session, handshake }));
         let begun = Instant::now();
         let desk = Desk {
             handler: Arc::clone(&self.handler),
@@ -232,10 +246,23 @@ impl<K: KeySource, H: Handler, O: Observer> Hall<K, H, O> {
             closed: registration.close().clone(),
             drain: self.drain.clone(),
             stop: self.stop.clone(),
-            expires: begun + self.remaining(credential.not_after),
         };
-        drop(credential);
-        let reason = serve(&mut stream, &desk, &endings).await;
+        let reason = loop {
+            self.remember(&mut session, registration.peer()).await;
+            let expires = begun + self.remaining(registration.peer().not_after(), begun);
+            // Until it is bound to an identity each request may bring one, with an end of its own.
+            let until_bound = !is_bound(registration.peer());
+            let before = self.live.moment();
+            let served = serve(&mut stream, &desk, &endings, expires, until_bound).await;
+            if let ControlFlow::Break(reason) = served {
+                break reason;
+            }
+            // The token that was shown may have been withdrawn before it counted as shown.
+            if self.live.was_closed(registration.peer(), before) {
+                registration.close().cancel();
+            }
+        };
+        self.remember(&mut session, registration.peer()).await;
         self.observer.ended(&EndEvent {
             association: registration.id(),
             credential_id: registration.peer().credential_id().cloned(),
@@ -244,6 +271,13 @@ impl<K: KeySource, H: Handler, O: Observer> Hall<K, H, O> {
             requests: desk.phase.answered(),
             duration: begun.elapsed(),
         });
+        if matches!(reason, EndReason::WrongTokens) {
+            drop((stream, registration));
+            tokio::select! {
+                () = self.drain.cancelled() => {}
+                () = sleep(self.limits.wrong_token_penalty) => {}
+            }
+        }
     }
 
     async fn handshake(
@@ -253,7 +287,8 @@ impl<K: KeySource, H: Handler, O: Observer> Hall<K, H, O> {
         attempt: &mut Attempt,
     ) -> Result<Entered, HandshakeRefusal> {
         let given_up = {
-            let entering = enter(tcp, &self.context, &self.lookups, &self.limits, attempt);
+            let context = self.tls.current();
+            let entering = enter(tcp, &context, &self.lookups, &self.limits, attempt);
             tokio::select! {
                 biased;
                 () = place.evicted().cancelled() => HandshakeRefusal::Evicted,
@@ -275,31 +310,49 @@ impl<K: KeySource, H: Handler, O: Observer> Hall<K, H, O> {
         place: &mut Place,
     ) -> Result<(Entered, Registration), HandshakeRefusal> {
         place.establish().map_err(|_| HandshakeRefusal::Overload)?;
-        let peer = Arc::new(Peer::new(Established::by_key(&entered.credential), source));
+        let peer = Arc::new(Peer::new(entered.established.clone(), source));
         let registered = self.live.register(&peer, entered.handshake.suite, self.clock.now(), entered.read);
         let registration = registered.map_err(|_| HandshakeRefusal::Revoked)?;
         Ok((entered, registration))
     }
 
-    /// How long an association may live (TS-0001 §11.3.2).
-    fn remaining(&self, not_after: Option<Timestamp>) -> Duration {
-        let until_expiry = not_after.map(|end| end.since(self.clock.now()).unwrap_or_default());
+    /// How long an association that began at `begun` may live in all (TS-0001 §11.3.2).
+    fn remaining(&self, not_after: Option<Timestamp>, begun: Instant) -> Duration {
+        let until_expiry =
+            not_after.map(|end| begun.elapsed() + end.since(self.clock.now()).unwrap_or_default());
         until_expiry.map_or(self.limits.lifetime, |expiry| expiry.min(self.limits.lifetime))
+    }
+
+    /// Remembers the session as soon as the peer is bound to an identity, and never before: nobody is to resume
+    /// what proved nothing.
+    async fn remember(&self, session: &mut Option<Box<ToRemember>>, peer: &Peer) {
+        if session.is_some()
+            && is_bound(peer)
+            && let Some(due) = session.take()
+        {
+            self.lookups.source().remember(due.session, &due.handshake, peer).await;
+        }
     }
 
     fn report(
         &self,
         source: SocketAddr,
         attempt: Attempt,
-        outcome: Result<(u64, association::Suite), HandshakeRefusal>,
+        outcome: Result<(u64, &Handshake, Framework), HandshakeRefusal>,
         begun: Instant,
     ) {
         self.observer.handshake(&HandshakeEvent {
             source,
             psk_identity: attempt.psk_identity,
             credential_id: attempt.credential_id,
+            detail: attempt.detail,
             outcome: match outcome {
-                Ok((association, suite)) => HandshakeOutcome::Established { association, suite },
+                Ok((association, handshake, framework)) => HandshakeOutcome::Established {
+                    association,
+                    suite: handshake.suite,
+                    framework,
+                    resumed: handshake.resumed.is_some(),
+                },
                 Err(refusal) => HandshakeOutcome::Refused(refusal),
             },
             duration: begun.elapsed(),

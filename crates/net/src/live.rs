@@ -129,6 +129,11 @@ impl Live {
         Moment(self.lock().closings)
     }
 
+    /// Whether what `peer` holds was closed after `read`.
+    pub(crate) fn was_closed(&self, peer: &Peer, read: Moment) -> bool {
+        self.lock().closed_since(peer, read)
+    }
+
     /// Registers an association whose credential was read after `read`.
     pub(crate) fn register(
         &self,

@@ -2,23 +2,25 @@
 
 use std::{
     collections::HashMap,
-    future::Future,
+    future::{Future, ready},
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Poll,
     time::Duration,
 };
 
-use identity::{Credential, KeyRefusal};
-use keys::{Kpsa, PskIdentity};
+use association::{Alert, Handshake, NewSession, Presented, SavedSession, SessionHandle};
+use identity::{Credential, Established, KeyRefusal, Peer};
+use keys::{CredentialId, Kpsa, PskIdentity};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, oneshot},
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 
-use crate::{Limits, Live, live::Moment};
+use crate::{HandshakeRefusal, Limits, Live, live::Moment};
 
-/// Where keys are found.
+/// Where keys are found, certificates judged, and sessions remembered. Who only has keys implements
+/// [`key`](Self::key) alone: certificates are then refused and nothing is resumed.
 pub trait KeySource: Send + Sync + 'static {
     /// The credential and key of an identity, if it may be used now ([`identity::usable`]). May take as long as
     /// it needs: a deadline ends it by dropping the future. At most one lookup of an identity runs at a time;
@@ -27,6 +29,61 @@ pub trait KeySource: Send + Sync + 'static {
         &self,
         identity: PskIdentity,
     ) -> impl Future<Output = Result<(Credential, Kpsa), KeyRefusal>> + Send;
+
+    /// Whom a certificate or raw public key stands for, whose private key the peer has proved to hold. A
+    /// deadline ends it as it does [`key`](Self::key).
+    fn certificate(
+        &self,
+        _presented: Presented,
+    ) -> impl Future<Output = Result<Established, CertificateRefusal>> + Send {
+        ready(Err(CertificateRefusal::not_enrolled(HandshakeRefusal::Unknown, "certificates are not served")))
+    }
+
+    /// What is remembered of a session, if it may be resumed. The deadline of [`key`](Self::key) ends it; a
+    /// full handshake follows.
+    fn session(&self, _offered: SessionHandle) -> impl Future<Output = Option<Remembered>> + Send {
+        ready(None)
+    }
+
+    /// Remembers a session, whose peer is bound to an identity by now.
+    fn remember(
+        &self,
+        _session: NewSession,
+        _handshake: &Handshake,
+        _peer: &Peer,
+    ) -> impl Future<Output = ()> + Send {
+        ready(())
+    }
+}
+
+/// A session that may be resumed.
+pub struct Remembered {
+    /// What the peer proved when it was made, as our records see it today.
+    pub established: Established,
+    /// The session.
+    pub session: SavedSession,
+}
+
+/// Why a certificate or raw public key was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateRefusal {
+    /// What the peer is told.
+    pub alert: Alert,
+    /// What metrics and the audit are told.
+    pub reason: HandshakeRefusal,
+    /// What exactly was wrong, for the audit: certificate, field, clause.
+    pub detail: String,
+    /// The Credential-ID of what was presented, where it has one.
+    pub credential_id: Option<CredentialId>,
+}
+
+impl CertificateRefusal {
+    /// The refusal of what our own records do not allow. The peer is told the same for whatever reason, so that
+    /// nobody learns who is enrolled.
+    #[must_use]
+    pub fn not_enrolled(reason: HandshakeRefusal, detail: impl Into<String>) -> Self {
+        Self { alert: Alert::CERTIFICATE_UNKNOWN, reason, detail: detail.into(), credential_id: None }
+    }
 }
 
 /// What was found, and a moment before which it was not read.
@@ -95,6 +152,39 @@ impl<K: KeySource> Lookups<K> {
         }
         let answer = self.under_way.lead(identity, lookup, place, deadline);
         answer.await.unwrap_or_else(|_| self.unavailable())
+    }
+
+    /// The verdict on a certificate; always within the deadline.
+    pub(crate) async fn certificate(
+        &self,
+        presented: Presented,
+    ) -> (Result<Established, CertificateRefusal>, Moment) {
+        let read = self.live.moment();
+        let judged = timeout(self.deadline, async {
+            let _place = self.places.acquire().await;
+            self.source.certificate(presented).await
+        });
+        let unavailable =
+            || CertificateRefusal::not_enrolled(HandshakeRefusal::Unavailable, "the lookup took too long");
+        (judged.await.unwrap_or_else(|_| Err(unavailable())), read)
+    }
+
+    /// The session that a client offers, if it may be resumed.
+    pub(crate) async fn session(&self, offered: SessionHandle) -> Option<(Remembered, Moment)> {
+        let read = self.live.moment();
+        let found = timeout(self.deadline, async {
+            let _place = self.places.acquire().await;
+            self.source.session(offered).await
+        });
+        Some((found.await.ok().flatten()?, read))
+    }
+
+    pub(crate) fn moment(&self) -> Moment {
+        self.live.moment()
+    }
+
+    pub(crate) const fn source(&self) -> &Arc<K> {
+        &self.source
     }
 
     fn start(&self, identity: PskIdentity) -> Lookup {

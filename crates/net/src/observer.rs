@@ -1,7 +1,7 @@
 use std::{fmt, net::SocketAddr, time::Duration};
 
 use association::Suite;
-use identity::KeyRefusal;
+use identity::{Framework, KeyRefusal};
 use keys::CredentialId;
 
 /// Is told what happens to connections: for the audit, metrics and logs.
@@ -26,8 +26,10 @@ pub struct HandshakeEvent {
     pub source: SocketAddr,
     /// The `psk_identity` as the peer sent it, escaped and cut to 64 characters, if it came so far.
     pub psk_identity: Option<String>,
-    /// The credential of that identity, if one was found.
+    /// The credential of that identity or certificate, if one was found.
     pub credential_id: Option<CredentialId>,
+    /// What was wrong with the certificate that the peer presented.
+    pub detail: Option<String>,
     /// What came of it.
     pub outcome: HandshakeOutcome,
     /// From accepting the connection to this event.
@@ -43,12 +45,16 @@ pub enum HandshakeOutcome {
         association: u64,
         /// The cipher suite.
         suite: Suite,
+        /// How the peer was authenticated.
+        framework: Framework,
+        /// Whether that was in an earlier association, which this one resumes.
+        resumed: bool,
     },
     /// Nothing.
     Refused(HandshakeRefusal),
 }
 
-/// Why a handshake failed. Seen from outside, the first five and a wrong key are one.
+/// Why a handshake failed. Seen from outside, the first five are one, and with a pre-shared key a wrong key too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum HandshakeRefusal {
     /// No credential has this identity.
@@ -61,8 +67,12 @@ pub enum HandshakeRefusal {
     Malformed,
     /// The lookup failed or took too long.
     Unavailable,
-    /// The peer does not hold the key.
+    /// The peer does not hold the key, be it pre-shared or that of its certificate.
     WrongKey,
+    /// The peer presented no certificate.
+    NoCertificate,
+    /// The certificate, its chain or the raw public key breaks a rule.
+    Certificate,
     /// No cipher suite in common.
     NoCommonSuite,
     /// Another version than TLS 1.2.
@@ -98,6 +108,8 @@ impl HandshakeRefusal {
             Self::Malformed => "malformed",
             Self::Unavailable => "unavailable",
             Self::WrongKey => "wrong_key",
+            Self::NoCertificate => "no_certificate",
+            Self::Certificate => "certificate",
             Self::NoCommonSuite => "no_common_suite",
             Self::Version => "version",
             Self::ServerName => "server_name",
@@ -135,7 +147,8 @@ impl From<&association::Error> for HandshakeRefusal {
     fn from(error: &association::Error) -> Self {
         use association::Error as E;
         match error {
-            E::WrongKey | E::KeyRefused { .. } => Self::WrongKey,
+            E::WrongKey | E::KeyRefused { .. } | E::WrongPrivateKey => Self::WrongKey,
+            E::NoCertificate => Self::NoCertificate,
             // The reason of a refusal is known where it was decided; this stands for one that was not looked up.
             E::Refused => Self::Malformed,
             E::NoCommonSuite => Self::NoCommonSuite,
@@ -147,8 +160,6 @@ impl From<&association::Error> for HandshakeRefusal {
             | E::KeyExchange(_)
             | E::HelloTooLong { .. }
             | E::Protocol { .. }
-            | E::WrongPrivateKey
-            | E::NoCertificate
             | E::CertificateRefused { .. }
             | E::CertificateDenied { .. }
             | E::StapleRefused { .. } => Self::Protocol,
@@ -189,6 +200,8 @@ pub enum EndReason {
     Broken,
     /// What the peer sent is no HTTP, or over the limits.
     BadRequest,
+    /// Too many wrong identity tokens ([`identity::MAX_WRONG_TOKENS`]).
+    WrongTokens,
     /// Nothing came for too long.
     Idle,
     /// The peer did not receive or not finish what it had begun.
@@ -209,6 +222,7 @@ impl EndReason {
             Self::PeerClosed => "peer_closed",
             Self::Broken => "broken",
             Self::BadRequest => "bad_request",
+            Self::WrongTokens => "wrong_tokens",
             Self::Idle => "idle",
             Self::Stalled => "stalled",
             Self::Expired => "expired",

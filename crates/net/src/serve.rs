@@ -1,6 +1,6 @@
 //! The life of an established association: wait, answer, wait again, end.
 
-use std::time::Duration;
+use std::{ops::ControlFlow, time::Duration};
 
 use bytes::Bytes;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -21,20 +21,21 @@ pub(crate) struct Endings {
     pub(crate) drain: CancellationToken,
     /// The listener has waited long enough.
     pub(crate) stop: CancellationToken,
-    /// The credential expires, or the lifetime is over.
-    pub(crate) expires: Instant,
 }
 
-/// Serves an association until it ends, and closes it.
+/// Serves an association until it ends, at `expires` at the latest, and closes it; or, if so told, serves one
+/// burst of requests and comes back.
 pub(crate) async fn serve<H: Handler>(
     stream: &mut TlsStream,
     desk: &Desk<H>,
     endings: &Endings,
-) -> EndReason {
+    expires: Instant,
+    one_burst: bool,
+) -> ControlFlow<EndReason> {
     let mut read = Bytes::new();
     let reason = loop {
         if read.is_empty()
-            && let Err(reason) = wait(stream, desk, endings).await
+            && let Err(reason) = wait(stream, desk, endings, expires).await
         {
             break reason;
         }
@@ -44,10 +45,11 @@ pub(crate) async fn serve<H: Handler>(
             biased;
             () = endings.closed.cancelled() => break EndReason::Closed,
             () = endings.stop.cancelled() => break EndReason::Shutdown,
-            () = sleep_until(endings.expires) => break EndReason::Expired,
+            () = sleep_until(expires) => break EndReason::Expired,
             end = serving => end,
         };
         match end {
+            BurstEnd::Between(rest) if one_burst && rest.is_empty() => return ControlFlow::Continue(()),
             BurstEnd::Between(rest) => read = rest,
             BurstEnd::Close if endings.drain.is_cancelled() => break EndReason::Shutdown,
             BurstEnd::Close if stream.is_broken() => break EndReason::Broken,
@@ -56,12 +58,14 @@ pub(crate) async fn serve<H: Handler>(
             BurstEnd::Broken => break EndReason::Broken,
             BurstEnd::Interrupted | BurstEnd::BadRequest => {
                 close(stream, Peer::IsSending).await;
-                return EndReason::BadRequest;
+                let guessed = desk.has_guessed_enough();
+                let reason = if guessed { EndReason::WrongTokens } else { EndReason::BadRequest };
+                return ControlFlow::Break(reason);
             }
         }
     };
     close(stream, Peer::Waits).await;
-    reason
+    ControlFlow::Break(reason)
 }
 
 /// Waits for the first octets of a request.
@@ -69,14 +73,15 @@ async fn wait<H: Handler>(
     stream: &mut TlsStream,
     desk: &Desk<H>,
     endings: &Endings,
+    expires: Instant,
 ) -> Result<(), EndReason> {
     let idle = Instant::now() + desk.limits.idle;
     tokio::select! {
         biased;
         () = endings.closed.cancelled() => Err(EndReason::Closed),
         () = endings.drain.cancelled() => Err(EndReason::Shutdown),
-        () = sleep_until(idle.min(endings.expires)) => {
-            Err(if endings.expires <= idle { EndReason::Expired } else { EndReason::Idle })
+        () = sleep_until(idle.min(expires)) => {
+            Err(if expires <= idle { EndReason::Expired } else { EndReason::Idle })
         }
         received = stream.receive() => received.map_err(|_| EndReason::Broken),
     }

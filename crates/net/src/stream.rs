@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use association::{Association, Error, KeyAnswer, Progress, ReadOutcome, SessionAnswer, Verdict};
+use association::{Association, Error, KeyAnswer, NewSession, Progress, ReadOutcome, SessionAnswer, Verdict};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -69,6 +69,12 @@ impl TlsStream {
 
     pub(crate) fn answer_verdict(&mut self, verdict: Verdict) {
         self.association.answer_verdict(verdict);
+    }
+
+    /// What may be remembered of it; asked for once, after the handshake.
+    pub(crate) fn new_session(&mut self) -> Option<NewSession> {
+        // Without it there is one full handshake more.
+        self.association.new_session().ok().flatten()
     }
 
     /// Whether what was read last was an error rather than an orderly end.

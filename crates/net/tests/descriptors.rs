@@ -43,7 +43,7 @@ impl Observer for Events {
 #[tokio::test]
 async fn no_descriptors_is_no_end() {
     let (events, mut outcomes) = mpsc::unbounded_channel();
-    let config = ListenerConfig::new("127.0.0.1:0".parse().unwrap());
+    let config = ListenerConfig::new("127.0.0.1:0".parse().unwrap()).unwrap();
     let observer = Arc::new(Events(events));
     let listener = Listener::bind(config, Arc::new(Nobody), Arc::new(Nobody), observer).unwrap();
     let address = listener.local_addr();

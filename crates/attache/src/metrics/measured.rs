@@ -1,8 +1,10 @@
 use std::sync::Arc;
 
-use identity::{Channel, Credential, KeyRefusal};
+use identity::{Channel, Credential, Established, KeyRefusal, Peer};
 use keys::{Kpsa, PskIdentity};
-use net::{Handler, KeySource};
+use net::{
+    CertificateRefusal, Handler, Handshake, KeySource, NewSession, Presented, Remembered, SessionHandle,
+};
 use onem2m::primitive::{Request, Response};
 use tokio::time::Instant;
 
@@ -20,6 +22,18 @@ impl<K: KeySource> KeySource for MeasuredKeys<K> {
         let answer = self.keys.key(identity).await;
         self.metrics.lookup(answer.as_ref().err().copied(), begun.elapsed());
         answer
+    }
+
+    async fn certificate(&self, presented: Presented) -> Result<Established, CertificateRefusal> {
+        self.keys.certificate(presented).await
+    }
+
+    async fn session(&self, offered: SessionHandle) -> Option<Remembered> {
+        self.keys.session(offered).await
+    }
+
+    async fn remember(&self, session: NewSession, handshake: &Handshake, peer: &Peer) {
+        self.keys.remember(session, handshake, peer).await;
     }
 }
 

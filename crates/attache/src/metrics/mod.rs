@@ -8,6 +8,7 @@ mod measured;
 
 use std::{sync::Arc, time::Duration};
 
+use identity::Framework;
 use identity::KeyRefusal;
 use net::{EndReason, HandshakeEvent, HandshakeOutcome};
 use onem2m::{primitive::Operation, status::ResponseStatusCode};
@@ -25,8 +26,14 @@ use store::CommitHook;
 pub(crate) use endpoint::{Endpoint, Sources};
 pub(crate) use measured::{MeasuredHandler, MeasuredKeys};
 
-/// The only framework so far (TS-0003 §8.2.2.1).
-const FRAMEWORK: &str = "provisioned_key";
+/// The framework of a handshake that failed, as far as it got.
+fn tried(event: &HandshakeEvent) -> &'static str {
+    match (&event.psk_identity, &event.detail) {
+        (Some(_), _) => Framework::ProvisionedKey.as_str(),
+        (None, Some(_)) => "certificate",
+        (None, None) => "",
+    }
+}
 
 type Times<L> = Family<L, Histogram, fn() -> Histogram>;
 
@@ -94,11 +101,16 @@ impl Metrics {
     }
 
     pub(crate) fn handshake(&self, event: &HandshakeEvent) {
-        let (outcome, reason) = match event.outcome {
-            HandshakeOutcome::Established { .. } => ("established", ""),
-            HandshakeOutcome::Refused(reason) => ("refused", reason.as_str()),
+        let (framework, outcome, reason) = match event.outcome {
+            HandshakeOutcome::Established { framework, resumed: false, .. } => {
+                (framework.as_str(), "established", "")
+            }
+            HandshakeOutcome::Established { framework, resumed: true, .. } => {
+                (framework.as_str(), "resumed", "")
+            }
+            HandshakeOutcome::Refused(reason) => (tried(event), "refused", reason.as_str()),
         };
-        self.handshakes.get_or_create(&Handshake { framework: FRAMEWORK, outcome, reason }).inc();
+        self.handshakes.get_or_create(&Handshake { framework, outcome, reason }).inc();
         self.handshake_seconds.get_or_create(&Outcome { outcome }).observe(event.duration.as_secs_f64());
     }
 

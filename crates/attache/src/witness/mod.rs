@@ -138,7 +138,7 @@ impl Observer for Journal {
         self.shared.metrics.handshake(event);
         let credential_id = event.credential_id.as_ref().map(ToString::to_string);
         match event.outcome {
-            HandshakeOutcome::Established { association, suite } => {
+            HandshakeOutcome::Established { association, suite, framework, resumed } => {
                 let suite = suite.name();
                 tracing::debug!(association, credential = credential_id, source = %event.source, suite, "associated");
                 self.take_down(AuditRecord {
@@ -148,7 +148,7 @@ impl Observer for Journal {
                     credential_id,
                     entity: None,
                     source: Some(event.source.to_string()),
-                    detail: suite.to_owned(),
+                    detail: format!("{framework}{}, {suite}", if resumed { ", resumed" } else { "" }),
                 });
             }
             // Said by nobody and proves nothing.
@@ -157,7 +157,10 @@ impl Observer for Journal {
                 action: ESTABLISH.into(),
                 source: event.source.to_string(),
                 reason: Some(reason.as_str()),
-                said: event.psk_identity.as_ref().map(|identity| format!("psk_identity {identity}")),
+                said: match (&event.psk_identity, &event.detail) {
+                    (Some(identity), _) => Some(format!("psk_identity {identity}")),
+                    (None, detail) => detail.clone(),
+                },
                 credential_id,
                 entity: None,
                 proved: false,

@@ -18,7 +18,7 @@ async fn a_device_is_known_by_its_key() {
     let mut stage = Stage::open(patient());
     let mut light = stage.connect(LIGHT, 7).await.unwrap();
     let event = stage.handshake().await;
-    let HandshakeOutcome::Established { association, suite } = event.outcome else { panic!("{event:?}") };
+    let HandshakeOutcome::Established { association, suite, .. } = event.outcome else { panic!("{event:?}") };
     assert_eq!(suite, light.handshake().suite);
     assert_eq!(event.psk_identity.as_deref(), Some(LIGHT));
     assert_eq!(event.credential_id, Some(credential_id(LIGHT)));

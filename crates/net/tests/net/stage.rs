@@ -7,12 +7,14 @@ use std::{
     time::Duration,
 };
 
-use association::{Association, ClientContext, ClientPsk, Progress, ReadOutcome, SuitePolicy};
+use association::{
+    Association, ClientContext, ClientPsk, Progress, ReadOutcome, ServerContext, ServerNames, SuitePolicy,
+};
 use identity::{Channel, Credential, CredentialState, Function, KeyRefusal};
 use keys::{CredentialId, KeyLengthPolicy, Kpsa, PskIdentity, Secret};
 use net::{
     DialLimits, EndEvent, Handler, HandshakeEvent, HandshakeOutcome, HandshakeRefusal, HttpConnection,
-    KeySource, Limits, Listener, ListenerConfig, Live, NetError, Observer,
+    KeySource, Limits, Listener, ListenerConfig, Live, NetError, Observer, ServerTls,
 };
 use onem2m::{
     id::EntityKind,
@@ -204,9 +206,9 @@ impl Stage {
         let events = Arc::new(Events { handshakes: to_handshakes, ends: to_ends });
         let config = ListenerConfig {
             limits,
-            suites,
+            tls: ServerTls::new(ServerContext::new(&suites, ServerNames::Any).unwrap()),
             clock: Arc::new(ManualClock::new(now())),
-            ..ListenerConfig::new("127.0.0.1:0".parse().unwrap())
+            ..ListenerConfig::new("127.0.0.1:0".parse().unwrap()).unwrap()
         };
         let live = config.live.clone();
         let listener = Listener::bind(config, Arc::clone(&keys), Arc::clone(&handler), events).unwrap();
