@@ -155,3 +155,111 @@ fn a_device_with_the_wrong_cse_id_is_told_so() {
     ];
     fails(&world, &["device", "attach", "--device", "light1.toml"], 1, &words);
 }
+
+/// Identities that are too long are refused wherever they are written, with the bound, and are not repeated whole.
+#[tokio::test]
+async fn over_long_identities_are_named_with_their_bound() {
+    let world = World::start();
+    let device = Device::numbered(1);
+    world.import(std::slice::from_ref(&device));
+    fs::write(world.path("key"), KEY).unwrap();
+    let long = "z".repeat(300);
+    let [psk, cred] = [format!("{long}@x.org"), format!("12-{long}@x.org")];
+    let [ae, cse] = [format!("//example.org/mn-cse-123456/C{long}"), format!("//example.org/{long}")];
+    let [app, stem] = [format!("N{long}"), format!("C{long}")];
+    let key = ["--key-file", "key"];
+    for (arguments, expected) in [
+        ([&["credential", "add", "--psk-identity", &psk], &key[..]].concat(), "1 to 256 octets"),
+        (
+            [&["credential", "add", "--psk-identity", "a@x.org", "--ae-id", &ae], &key[..]].concat(),
+            "at most 87",
+        ),
+        (
+            [&["credential", "add", "--psk-identity", "a@x.org", "--cse-id", &cse], &key[..]].concat(),
+            "at most 64",
+        ),
+        (vec!["credential", "revoke", &psk], "1 to 256 octets"),
+        (vec!["credential", "show", &psk], "1 to 256 octets"),
+        (vec!["subscription", "add", "--cred", &cred, "--app-id", "N1", "--ae-id", "C1"], "259 octets"),
+        (vec!["subscription", "add", "--cred", "12-a@x", "--app-id", &app, "--ae-id", "C1"], "255 octets"),
+        (vec!["subscription", "add", "--cred", "12-a@x", "--app-id", "N1", "--ae-id", &stem], "87 octets"),
+        (vec!["subscription", "remove", &long], "at most 255"),
+    ] {
+        let before = world.digest();
+        let refused = world.run(&arguments);
+        assert_eq!(refused.code(), 2, "{arguments:?}: {}", refused.stderr);
+        assert!(refused.stderr.contains(expected), "{arguments:?}: {}", refused.stderr);
+        assert_eq!(world.digest(), before);
+    }
+    rewrite(&world, "//example.org/mn-cse-123456", &cse);
+    let refused = world.run(&["serve"]);
+    assert_eq!(refused.code(), 2);
+    assert!(refused.stderr.contains("attache.toml: line 5, cse.id: CSE-ID \"zzz"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("has 300 octets, at most 64 are allowed"), "{}", refused.stderr);
+    rewrite(&world, &cse, "//example.org/mn-cse-123456");
+
+    let mut attached = world.attach(&device).await;
+    let before = world.digest();
+    let mut request = attached.registration(&device.description());
+    for (name, value) in [("rn", &long), ("api", &app)] {
+        let mut request = request.clone();
+        request.pc.as_mut().unwrap()["m2m:ae"][name] = value.as_str().into();
+        let answer = attached.request(&request).await.unwrap();
+        assert_eq!(answer.rsc.code(), 4000, "{name}: {:?}", answer.debug_info());
+    }
+    // Longer ones a client of ours does not send.
+    request.fr = Some(stem.chars().take(255).collect());
+    assert_eq!(attached.request(&request).await.unwrap().rsc.code(), 4000);
+    assert_eq!(world.digest(), before);
+}
+
+/// What contradicts what is there already is refused by name; what leaves somebody without a rule is said.
+#[tokio::test]
+async fn rules_and_keys_that_contradict_one_another_are_named() {
+    let world = World::start();
+    let (one, two) = (Device::numbered(1), Device::numbered(2));
+    world.import(&[one.clone(), two.clone()]);
+    let cred = |device: &Device| format!("12-{}", device.psk_identity);
+    let add = |cred: &str, stem: &str| {
+        ["subscription", "add", "--app-id", "N*", "--ae-id", stem, "--cred", cred].map(str::to_owned)
+    };
+    let refused = |cred: &str, stem: &str, words: &[&str]| {
+        fails(&world, &add(cred, stem).each_ref().map(String::as_str), 2, words);
+    };
+    refused(&cred(&two), "Clight1", &["Clight1 belongs to credential", &cred(&one)]);
+    drop(world.run(&add(&cred(&one), "Clight1").each_ref().map(String::as_str)).success());
+    refused("12-other@x.org", "Clight1", &["rule Clight1 gives Clight1 to other credentials"]);
+    fails(&world, &["subscription", "remove", "nothing"], 2, &["there is no rule called nothing"]);
+
+    // A rule for everybody does not give away what another names.
+    drop(world.run(&add("*", "C*").each_ref().map(String::as_str)).success());
+    drop(world.run(&add("12-light3@home.example.org", "Clight3").each_ref().map(String::as_str)).success());
+    let thief = Device { stem: "Clight3".into(), ..Device::numbered(4) };
+    fs::write(world.path("key4"), &thief.key_hex).unwrap();
+    let key = ["credential", "add", "--psk-identity", &thief.psk_identity, "--key-file", "key4"];
+    let added = world.run(&key).success();
+    assert!(!added.stderr.contains("warning"), "{}", added.stderr);
+    let mut attached = world.attach(&thief).await;
+    let before = world.digest();
+    let request = attached.registration(&thief.description());
+    assert_eq!(attached.request(&request).await.unwrap().rsc.code(), 4106);
+    assert_eq!(world.digest(), before);
+
+    drop(world.run(&["subscription", "remove", "rule-1"]).success());
+    fs::write(world.path("key5"), Device::numbered(5).key_hex).unwrap();
+    let added =
+        world.run(&["credential", "add", "--psk-identity", "late@x.org", "--key-file", "key5"]).success();
+    let warning = "none speaks of 12-late@x.org: until one does it cannot register";
+    assert!(added.stderr.contains(warning), "{}", added.stderr);
+    let rows = "a@x.org,404142434445464748494a4b4c4d4e4f,//example.org/other-cse/C1,ae\n\
+                b@x.org,505152535455565758595a5b5c5d5e5f,//example.org/mn-cse-123456,cse\n";
+    fs::write(world.path("elsewhere.csv"), rows).unwrap();
+    fails(&world, &["credential", "import", "elsewhere.csv"], 2, &["2 of 2 lines are bad"]);
+    let said = world.run(&["credential", "import", "elsewhere.csv"]).stderr;
+    for line in [
+        "line 1, entity_id: //example.org/other-cse/C1 cannot register with //example.org/mn-cse-123456",
+        "line 2, entity_id: //example.org/mn-cse-123456 cannot register with itself",
+    ] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+}

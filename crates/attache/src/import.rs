@@ -36,6 +36,7 @@ pub(crate) fn run(arguments: &CredentialImport, json: bool) -> Done {
     options.skip_bad = arguments.skip_bad;
     options.check_only = arguments.check;
     options.allow_short_keys = arguments.allow_short_key;
+    options.home = Some(config.cse.id.clone());
     options.source = Some(stored::operator());
     let mut bar = Bar::new(json);
     let report = store.import_credentials(input, &options, |progress| {

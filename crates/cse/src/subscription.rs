@@ -26,7 +26,7 @@ use store::{AuditMut as _, AuditRecord, Outcome, Resource, Resources, ResourcesM
 use crate::{
     base, marks,
     resolve::BASE_ID,
-    settings::{AbsentLists, Settings},
+    settings::{AbsentLists, ServiceSubscription, Settings},
 };
 
 /// resourceID and name of the profile.
@@ -35,6 +35,8 @@ const PROFILE_ID: &str = "mssp";
 const NODE_ID: &str = "svsn";
 /// What resourceIDs and names of rules begin with.
 const RULE_PREFIX: &str = "asar-";
+/// Octets of the longest Credential-ID: the type, a hyphen and a `psk_identity`.
+const MAX_CREDENTIAL_ID: usize = 3 + keys::MAX_PSK_IDENTITY_OCTETS;
 /// Most octets of a rule's name.
 const MAX_RULE_NAME: usize = 128;
 
@@ -230,6 +232,29 @@ pub fn subscription_state(
     })
 }
 
+/// Whether service rules are in force and none of them speaks of this credential, so that its holder, an AE, cannot
+/// register whatever its App-ID.
+///
+/// # Errors
+/// [`StoreError`] if the records cannot be read.
+pub fn is_left_out(
+    records: &(impl Resources + store::Credentials),
+    settings: &Settings,
+    id: &CredentialId,
+) -> Result<bool, StoreError> {
+    let Some(credential) = records.credential_by_id(id)? else { return Ok(false) };
+    let stem = match &credential.entity {
+        Some(EntityId::Cse(_)) => return Ok(false),
+        Some(EntityId::Ae(ae)) => Some(ae.stem()),
+        None => None,
+    };
+    Ok(match profile(records, settings)? {
+        Profile::None => settings.service_subscription == ServiceSubscription::Enforce,
+        Profile::NoNode => true,
+        Profile::Rules(book) => !book.could_admit(id, stem),
+    })
+}
+
 /// Provisions `rules`, all or none, and with the first of them the profile: from then on they are enforced.
 /// `revision` is a number that was not used before, such as a random one; `source` is who does it, for the
 /// audit.
@@ -401,6 +426,17 @@ impl Known {
                 "without an App-ID pattern and an AE-ID pattern it would allow nothing (absent_rule_lists)"
                     .into(),
             );
+        }
+        let too_long = rule
+            .credentials
+            .iter()
+            .flatten()
+            .find(|pattern| pattern.as_str().replace('*', "").len() > MAX_CREDENTIAL_ID);
+        if let Some(pattern) = too_long {
+            let shown: String = pattern.as_str().chars().take(64).collect();
+            return wrong(format!(
+                "credential {shown}… is longer than the {MAX_CREDENTIAL_ID} octets that a Credential-ID may have"
+            ));
         }
         if rule.credentials.as_ref().is_some_and(Vec::is_empty) {
             return wrong("an empty list of credentials would allow nothing".into());

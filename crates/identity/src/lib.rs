@@ -12,6 +12,7 @@ mod credential;
 mod enrolment;
 mod originator;
 mod peer;
+mod placement;
 mod resumption;
 mod rule;
 
@@ -23,6 +24,7 @@ pub use enrolment::{
 };
 pub use originator::{Attempt, Home, Known, Refusal, RefusalReason, Speaker, behind_which, check_originator};
 pub use peer::{AlreadyBound, Established, Framework, MAX_WRONG_TOKENS, Peer};
+pub use placement::{Misplaced, may_register};
 pub use resumption::{MAX_RESUMPTION, Made, Present, SessionRecord, WhyFull, may_resume};
 pub use rule::{Admitted, AppIdPattern, Applicant, PatternError, Rule, RuleBook, StemPattern, Wanted};
 

@@ -1,7 +1,8 @@
 //! Which registrations a service subscription allows (TS-0001 §9.6.29, §10.2.2.2 step 003, TS-0004 §7.3.2.7).
 //!
 //! A rule combines credentials, App-IDs, AE-ID-Stems and Role-IDs, and allows a registration only if all of them fit
-//! **the same** rule. A list that is absent allows nothing (register A-52).
+//! **the same** rule. A list that is absent allows nothing (register A-52). A stem that some rule names letter by letter
+//! is claimed by the credentials of such rules alone, whatever the patterns of others match.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -13,7 +14,7 @@ use keys::{
     CredentialId,
     pattern::{CredentialPattern, EntityPattern},
 };
-use onem2m::id::{AeIdStem, RoleId, StemKind};
+use onem2m::id::{AeIdStem, MAX_AE_ID_STEM, MAX_ID, RoleId, StemKind};
 use thiserror::Error;
 
 use crate::{Refusal, RefusalReason};
@@ -69,6 +70,9 @@ impl FromStr for AppIdPattern {
         }
         if text.contains(char::is_whitespace) {
             return Err(wrong("must not contain white space, which no App-ID contains"));
+        }
+        if text.replace('*', "").len() > MAX_ID {
+            return Err(wrong("is longer than the 255 octets that an App-ID may have"));
         }
         let flat = text.replace('/', SLASH).parse();
         let flat = flat.map_err(|error: keys::KeyError| wrong(&error.to_string()))?;
@@ -126,6 +130,10 @@ impl FromStr for StemPattern {
         }
         if !text.starts_with(['*', 'S', 'C']) {
             return Err(wrong("must begin with *, S or C (TS-0001 §7.2)".into()));
+        }
+        if text.replace('*', "").len() > MAX_AE_ID_STEM {
+            let expected = format!("is longer than the {MAX_AE_ID_STEM} octets that an AE-ID-Stem may have");
+            return Err(wrong(expected));
         }
         // What stands around the wildcards must be able to be part of a stem.
         let sample = format!("C{}0", text.replace('*', ""));
@@ -225,6 +233,8 @@ pub struct RuleBook {
     rules: Vec<Rule>,
     /// By Credential-ID: the rules that name it.
     exact: HashMap<Box<str>, Vec<usize>>,
+    /// By stem: the rules that name it without a wildcard.
+    named: HashMap<AeIdStem, Vec<usize>>,
     /// The rules to be tried in turn: with a wildcard, or for registrations without an association.
     general: Vec<usize>,
 }
@@ -243,6 +253,9 @@ impl RuleBook {
                     }
                 }
                 _ => book.general.push(number),
+            }
+            for stem in rule.stems.iter().filter_map(StemPattern::only) {
+                book.named.entry(stem).or_default().push(number);
             }
             book.rules.push(rule);
         }
@@ -270,8 +283,8 @@ impl RuleBook {
 
     /// Decides on the registration of an AE by `applicant`.
     ///
-    /// A sender that is not known by an AE-ID and asks for another stem than the only one that it may have, is
-    /// told what anybody is told who speaks in another's name.
+    /// A sender that is not known by an AE-ID and asks for another stem than the only one that it may have, or for one
+    /// that is set aside for others, is told what anybody is told who speaks in another's name.
     ///
     /// # Errors
     /// [`Refusal`] with 4126 if no rule fits, or 4106 for another's stem.
@@ -284,11 +297,33 @@ impl RuleBook {
                 let single = first.filter(|first| own.all(|pattern| pattern == *first));
                 match single.and_then(StemPattern::only) {
                     Some(only) if only != *stem => Err(Refusal::impersonation(RefusalReason::Impersonation)),
-                    _ => self.exactly(applicant, stem),
+                    _ => {
+                        let admitted = self.exactly(applicant, stem)?;
+                        if self.is_set_aside(applicant.credential, stem) {
+                            return Err(Refusal::impersonation(RefusalReason::Impersonation));
+                        }
+                        Ok(admitted)
+                    }
                 }
             }
             Wanted::Open(letter) => self.open(applicant, letter),
         }
+    }
+
+    /// Whether rules name `stem` without a wildcard, and all of them for others: a pattern that matches it as well was
+    /// not meant to give it away.
+    fn is_set_aside(&self, credential: Option<&CredentialId>, stem: &AeIdStem) -> bool {
+        let naming = self.named.get(stem).into_iter().flatten();
+        let mut naming = naming.filter_map(|number| self.rules.get(*number)).peekable();
+        naming.peek().is_some() && !naming.any(|rule| rule.applies_to(credential))
+    }
+
+    /// Whether some rule would allow a sender with this credential to register, as `stem` if it is known by one: with
+    /// the right App-ID.
+    #[must_use]
+    pub fn could_admit(&self, credential: &CredentialId, stem: Option<&AeIdStem>) -> bool {
+        let mut patterns = self.of(Some(credential)).flat_map(|rule| &rule.stems);
+        patterns.any(|pattern| stem.is_none_or(|stem| pattern.matches(stem)))
     }
 
     fn exactly(&self, applicant: &Applicant<'_>, stem: &AeIdStem) -> Result<Admitted, Refusal> {
@@ -422,6 +457,31 @@ mod tests {
         );
     }
 
+    /// What one rule names, the pattern of another does not give away.
+    #[test]
+    fn a_stem_that_a_rule_names_is_set_aside() {
+        let book = RuleBook::new([
+            rule(Some(&["12-light1@home.example.org"]), &["*"], &["Clight1"]),
+            rule(Some(&["*"]), &["*"], &["C*"]),
+            rule(None, &["*"], &["C*"]),
+        ]);
+        let (one, three) = (stem("Clight1"), stem("Clight3"));
+        assert_eq!(ask(&book, LIGHT1, "N1", Wanted::Claimed(&one)), exactly("Clight1", true));
+        assert_eq!(ask(&book, LIGHT2, "N1", Wanted::Claimed(&one)), DENIED);
+        assert_eq!(ask(&book, None, "N1", Wanted::Claimed(&one)), DENIED);
+        assert_eq!(ask(&book, LIGHT2, "N1", Wanted::Claimed(&three)), exactly("Clight3", false));
+        assert_eq!(
+            ask(&book, LIGHT2, "N1", Wanted::Known(&one)),
+            exactly("Clight1", false),
+            "the operator gave it to this credential besides"
+        );
+        let id = |text: Option<&str>| id(text.unwrap());
+        let lights = lights();
+        assert!(lights.could_admit(&id(LIGHT1), Some(&one)) && lights.could_admit(&id(LIGHT1), None));
+        assert!(!lights.could_admit(&id(LIGHT2), Some(&one)));
+        assert!(!lights.could_admit(&id(Some("12-x@x.org")), None));
+    }
+
     /// TS-0001 §10.2.2.2 step 003, register A-26.
     #[test]
     fn what_is_left_open() {
@@ -490,10 +550,12 @@ mod tests {
 
     #[test]
     fn patterns_are_checked() {
-        for bad in ["", "nlight", "r1", "light", "N a", "N\n", "S*"] {
+        let long = "N".repeat(256);
+        for bad in ["", "nlight", "r1", "light", "N a", "N\n", "S*", &long] {
             assert!(bad.parse::<AppIdPattern>().is_err(), "{bad:?}");
         }
-        for bad in ["", "C", "S", "Xlight", "light*", "/mn/C1", "C 1", "Cé", "c*", "C#*"] {
+        let long = format!("C{}", "*a".repeat(87));
+        for bad in ["", "C", "S", "Xlight", "light*", "/mn/C1", "C 1", "Cé", "c*", "C#*", &long] {
             assert!(bad.parse::<StemPattern>().is_err(), "{bad:?}");
         }
         for good in ["*", "C*", "S*", "C123*X", "*X", "Clight1", "C~*", "**"] {

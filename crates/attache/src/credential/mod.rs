@@ -7,10 +7,10 @@ mod show;
 
 use std::process::ExitCode;
 
-use identity::{CredentialState, Function};
+use identity::{CredentialState, Function, may_register};
 use keys::{CredentialId, KeyLengthPolicy, Kpsa, PskIdentity};
 use onem2m::{
-    id::{CseId, EntityId, EntityKind},
+    id::{EntityId, EntityKind},
     time::{Clock as _, SystemClock, Timestamp},
 };
 use serde_json::json;
@@ -52,7 +52,7 @@ async fn add(arguments: CredentialAdd, json: bool) -> Done {
         (None, None) => (EntityKind::Ae, None),
     };
     if let Some(entity) = &entity {
-        may_register_here(entity, &config.cse.id)?;
+        may_register(entity, &config.cse.id).map_err(Failure::usage)?;
     }
     let store = stored::open(&config)?;
     if key.is_short() {
@@ -71,25 +71,18 @@ async fn add(arguments: CredentialAdd, json: bool) -> Done {
             "warning: {other} stands for the same identity: the holders of both keys are one to the registrar"
         );
     }
+    let (settings, added) = (config.cse.settings(), id.clone());
+    if store.read(move |records| cse::is_left_out(records, &settings, &added)).await? {
+        eprintln!(
+            "warning: service rules are enforced and none speaks of {id}: until one does it cannot register (`attache \
+             subscription add`)"
+        );
+    }
     half.into_iter().for_each(Provisional::keep);
     let device_file = arguments.half.device_file;
     let line = format!("added {id}{}", told(device_file.as_ref()));
     say(json, &json!({ "added": id.as_str(), "device_file": device_file }), line);
     Ok(ExitCode::SUCCESS)
-}
-
-/// A credential for an identity that can never register with this CSE would be of no use.
-fn may_register_here(entity: &EntityId, cse: &CseId) -> Result<(), Failure> {
-    let here = match entity {
-        EntityId::Ae(ae) => ae.sp() == cse.sp() && ae.registrar().is_none_or(|name| name == cse.name()),
-        EntityId::Cse(other) => other != cse,
-    };
-    if here {
-        return Ok(());
-    }
-    Err(Failure::usage(format_args!(
-        "{entity} cannot register with {cse}: an AE-ID of type C names its registrar"
-    )))
 }
 
 /// The active credentials that stand for `entity` already.

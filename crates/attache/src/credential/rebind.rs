@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use cse::Replaced;
-use identity::Function;
+use identity::{Function, may_register};
 use keys::{CredentialId, Kpsa};
 use onem2m::id::EntityId;
 use serde_json::json;
@@ -11,7 +11,7 @@ use store::{NewCredential, Store};
 
 use super::{
     half::{Half, secret, told},
-    length_policy, may_register_here, not_yet_over, psk_identity,
+    length_policy, not_yet_over, psk_identity,
 };
 use crate::{
     cli::CredentialRebind,
@@ -30,7 +30,7 @@ pub(super) async fn run(arguments: CredentialRebind, json: bool) -> Done {
         (None, Some(cse)) => EntityId::Cse(cse),
         (None, None) => return Err(Failure::usage("--ae-id or --cse-id says whose equipment is replaced")),
     };
-    may_register_here(&entity, &config.cse.id)?;
+    may_register(&entity, &config.cse.id).map_err(Failure::usage)?;
     let key = Kpsa::new(secret(&arguments.key)?, length_policy(arguments.allow_short_key));
     let key = key.map_err(Failure::usage)?;
     let store = stored::open_existing(&config)?;

@@ -8,9 +8,9 @@ mod staging;
 
 use std::{io::BufRead, ops::ControlFlow};
 
-use identity::Function;
+use identity::{Function, may_register};
 use keys::Usage;
-use onem2m::time::Timestamp;
+use onem2m::{id::CseId, time::Timestamp};
 
 use crate::{
     AuditMut as _, AuditRecord, ChangeKind, Outcome, Store, StoreError, Tx,
@@ -31,6 +31,8 @@ pub struct ImportOptions {
     pub function: Function,
     /// Accepts keys of 8 to 15 octets.
     pub allow_short_keys: bool,
+    /// The registrar that the entities will be known to: lines about others are bad.
+    pub home: Option<CseId>,
     /// What the keys are for.
     pub usage: Option<Usage>,
     /// The label that each credential gets.
@@ -54,6 +56,7 @@ impl ImportOptions {
         Self {
             function,
             allow_short_keys: false,
+            home: None,
             usage: None,
             label: String::new(),
             skip_bad: false,
@@ -304,6 +307,9 @@ impl Import<'_> {
     }
 
     fn seal(&self, number: u64, credential: &CsvCredential) -> Result<Staged, Refused> {
+        if let (Some(entity), Some(home)) = (&credential.entity, &self.options.home) {
+            may_register(entity, home).map_err(|error| LineProblem::new("entity_id", error))?;
+        }
         let identity = stored_form(credential.psk_identity.as_str());
         check_draft_id(&identity, credential.kind, &credential.key).map_err(|_| {
             LineProblem::new("psk_identity", "has the form of a Kcc_ID/Kca_ID but is not the key's")
