@@ -15,7 +15,7 @@ use x509_cert::name::Name;
 
 use crate::chain::{Certificate, moment};
 use crate::pem::shown;
-use crate::profile::ECDSA_WITH_SHA256;
+use crate::profile::is_ecdsa_with_sha256;
 use crate::refusal::{Reason, RevocationProblem};
 use crate::{extension, key};
 
@@ -91,10 +91,7 @@ impl Crl {
         }
         whole(fields.crl_extensions.iter().flatten())?;
         let algorithm = &list.signature_algorithm;
-        if algorithm.oid != ECDSA_WITH_SHA256
-            || algorithm.parameters.is_some()
-            || fields.signature != *algorithm
-        {
+        if !is_ecdsa_with_sha256(algorithm) || fields.signature != *algorithm {
             return Err(CrlProblem::SignatureAlgorithm);
         }
         let mut revoked = HashSet::new();

@@ -2,6 +2,7 @@
 
 use der::asn1::ObjectIdentifier;
 use x509_cert::certificate::Version;
+use x509_cert::spki::AlgorithmIdentifierOwned;
 use x509_cert::time::Time;
 
 use crate::chain::Certificate;
@@ -9,7 +10,7 @@ use crate::extension::{self, NAME_CONSTRAINTS, title};
 use crate::{Chain, Flavour, Rule, Violation, constraint, key, name};
 
 /// `ecdsa-with-SHA256` (RFC 5758 §3.2).
-pub(crate) const ECDSA_WITH_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
+const ECDSA_WITH_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
 /// The longest serial number in octets (RFC 5280 §4.1.2.2).
 const MAX_SERIAL: usize = 20;
 /// The last year whose dates are a `UTCTime` (RFC 5280 §4.1.2.5).
@@ -61,7 +62,7 @@ pub(crate) fn certificate_rules(certificate: &Certificate, index: usize) -> Vec<
 pub(crate) fn algorithm_rules(certificate: &Certificate, index: usize) -> Vec<Violation> {
     let mut broken: Vec<_> = key::check(&certificate.spki, index).err().into_iter().collect();
     let outer = certificate.parsed.signature_algorithm();
-    if outer.oid != ECDSA_WITH_SHA256 || outer.parameters.is_some() {
+    if !is_ecdsa_with_sha256(outer) {
         broken.push(
             Violation::new(Rule::SignatureAlgorithm, index, "signatureAlgorithm")
                 .found(&signature_name(&outer.oid)),
@@ -71,6 +72,11 @@ pub(crate) fn algorithm_rules(certificate: &Certificate, index: usize) -> Vec<Vi
         broken.push(Violation::new(Rule::SignatureField, index, "signature"));
     }
     broken
+}
+
+/// Whether a signature is of the one kind that there is here (TS-0003 §10.1.1.3, RFC 5758 §3.2).
+pub(crate) fn is_ecdsa_with_sha256(algorithm: &AlgorithmIdentifierOwned) -> bool {
+    algorithm.oid == ECDSA_WITH_SHA256 && algorithm.parameters.is_none()
 }
 
 fn field_rules(certificate: &Certificate, index: usize) -> Vec<Violation> {
@@ -228,7 +234,7 @@ fn order_rules(chain: &Chain) -> Vec<Violation> {
 
 pub(crate) fn is_signed_by(certificate: &Certificate, issuer: &Certificate) -> bool {
     // The algorithms were checked: what is not ECDSA on P-256 costs no computation here.
-    algorithm_rules(certificate, 0).is_empty()
+    is_ecdsa_with_sha256(certificate.parsed.signature_algorithm())
         && key::check(&issuer.spki, 0).is_ok()
         && issuer.openssl.public_key().and_then(|key| certificate.openssl.verify(&key)).unwrap_or(false)
 }

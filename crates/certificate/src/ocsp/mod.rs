@@ -18,7 +18,7 @@ use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
 
 use crate::chain::Certificate;
 use crate::pem;
-use crate::profile::{self, ECDSA_WITH_SHA256};
+use crate::profile;
 use crate::{Anchors, Broken, Chain, MAX_PEM, RawKey, Violation, extension};
 use message::{
     BASIC, BasicResponse, CertId, OcspRequest, OcspResponse, Request, RequestData, ResponseData,
@@ -203,7 +203,7 @@ fn signed_part(policy: &OcspPolicy, staple: &[u8]) -> Result<Vec<u8>, OcspRefusa
     let bytes = response.bytes.filter(|bytes| bytes.kind == BASIC).ok_or(malformed("responseBytes"))?;
     let basic =
         BasicResponse::from_der(bytes.response.as_bytes()).map_err(|_| malformed("BasicOCSPResponse"))?;
-    if basic.algorithm.oid != ECDSA_WITH_SHA256 || basic.algorithm.parameters.is_some() {
+    if !profile::is_ecdsa_with_sha256(&basic.algorithm) {
         return Err(OcspRefusal::SignatureAlgorithm);
     }
     let signed = basic.signed.to_der().map_err(|_| malformed("tbsResponseData"))?;
