@@ -5,6 +5,7 @@ mod support;
 
 use std::process::Command;
 
+use onem2m::status::ResponseStatusCode as Rsc;
 use serde_json::Value;
 use support::{Device, World};
 use testkit::{Process, require};
@@ -58,7 +59,8 @@ async fn clear_text_speaks_for_nobody() {
     let (world, _, clear) = world();
     let light = Device::numbered(1);
     world.import(std::slice::from_ref(&light));
-    world.attach(&light).await.register(&light.description()).await.unwrap();
+    let mut victim = world.attach(&light).await;
+    victim.register(&light.description()).await.unwrap();
     let before = world.digest();
     for path in ["/home_gateway", "/home_gateway/ae_Clight1", "/Clight1", "/nothing"] {
         assert_eq!(curl(&clear, "GET", path, "Cunknown", None), 4106, "X5 {path}");
@@ -76,6 +78,7 @@ async fn clear_text_speaks_for_nobody() {
         );
     }
     assert_eq!(world.digest(), before);
+    assert_eq!(victim.retrieve("Clight1").await.unwrap().rsc, Rsc::Ok, "the victim's association goes on");
 }
 
 /// TS-0003 §6.1.2.2.1: an application on the gateway itself registers without a key, and its name is the
