@@ -211,6 +211,44 @@ mod tests {
         assert_eq!(tables, digested);
     }
 
+    /// A store that was brought up from the version before has the schema of a new one.
+    #[test]
+    fn every_version_comes_to_the_same_schema() {
+        let schema = |connection: &Connection| -> Vec<(String, String)> {
+            connection
+                .prepare("SELECT name, coalesce(sql, '') FROM sqlite_schema ORDER BY name")
+                .unwrap()
+                .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+                .unwrap()
+                .map(Result::unwrap)
+                .collect()
+        };
+        let fresh = Connection::open_in_memory().unwrap();
+        migrate(&fresh, 0).unwrap();
+        for from in 1..MIGRATIONS.len() {
+            let old = Connection::open_in_memory().unwrap();
+            MIGRATIONS[..from].iter().for_each(|step| old.execute_batch(step).unwrap());
+            old.execute(
+                "INSERT INTO registrations (ri, ty, rn, pi, ct, lt, creator, attributes)
+                 VALUES ('C1', 2, 'one', '', 0, 0, '//sp/C1', '{}')",
+                [],
+            )
+            .unwrap();
+            migrate(&old, i32::try_from(from).unwrap()).unwrap();
+            assert_eq!(schema(&old), schema(&fresh), "from version {from}");
+            let version: i32 = old.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+            assert_eq!(version, supported());
+            let kept: String = old
+                .query_row(
+                    "SELECT rn FROM registrations WHERE creator = '//sp/C1' AND ty IN (2, 16)",
+                    [],
+                    |row| row.get(0),
+                )
+                .unwrap();
+            assert_eq!(kept, "one");
+        }
+    }
+
     /// What resumption and the purge of sessions ask for is found by an index, with a million of them.
     #[test]
     fn sessions_are_found_and_forgotten_by_index() {
@@ -224,6 +262,11 @@ mod tests {
             (
                 "SELECT 1 FROM registrations WHERE creator = 'x' AND ty IN (2, 16) AND ty = 2",
                 "registrations_entity",
+            ),
+            (
+                "SELECT 1 FROM sessions WHERE allowed IS NOT NULL AND credential_id =
+                 (SELECT credential_id FROM registrations WHERE ri = 'x' AND ty IN (2, 16))",
+                "sessions_credential",
             ),
             ("SELECT 1 FROM enrolments WHERE lookup = x'00'", "enrolments_lookup"),
             ("SELECT 1 FROM enrolments WHERE entity = 'x' AND kind = 'ae'", "enrolments_entity"),

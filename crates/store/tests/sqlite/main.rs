@@ -13,6 +13,7 @@ mod import;
 mod nearby;
 mod opening;
 mod overload;
+mod resuming;
 mod sealing;
 
 store_suite!(support::Database::new);

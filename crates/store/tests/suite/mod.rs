@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail loudly")]
 
 pub(crate) mod credentials;
+pub(crate) mod enrolments;
 pub(crate) mod records;
+pub(crate) mod sessions;
 pub(crate) mod transactions;
 
 /// Makes one test of each function of the suite.
@@ -16,6 +18,15 @@ macro_rules! store_suite {
             rebinding_rotating_and_expiry, everything_of_an_entity_is_revoked, short_keys_are_explicit,
             hexadecimal_identities_compare_as_octets, a_draft_identity_must_be_the_keys,
             pages_are_complete, limits_of_texts_and_kinds);
+        $crate::store_suite!($fixture, enrolments:
+            enrolled_is_found, a_key_is_known_by_every_octet_of_its_hash, everything_is_enrolled_once,
+            parts_that_do_not_go_together_are_refused, an_enrolment_is_bound_rebound_and_revoked,
+            a_list_is_replaced_whole, keys_and_enrolments_of_an_entity_are_revoked,
+            enrolments_are_paged_and_chains_noted);
+        $crate::store_suite!($fixture, sessions:
+            a_session_is_found_with_what_it_depends_on, what_ends_associations_forgets_their_sessions,
+            registrations_take_the_right_sessions_with_them, a_failed_revocation_leaves_sessions_alone,
+            resumption_depends_on_today, sessions_are_bounded, ticket_keys_take_turns);
         $crate::store_suite!($fixture, records:
             resources_are_found_by_id_name_parent_and_type, resources_conflict, updates_replace,
             a_tree_is_deleted_whole, expiry_is_listed_earliest_first, the_audit_is_paged_and_pruned);
