@@ -113,6 +113,9 @@ impl Anchors {
             pem::blocks(text, &[X509_CRL, CERTIFICATE], MAX_CRL_PEM)?
                 .into_iter()
                 .partition(|block| block.label == CERTIFICATE);
+        if lists.is_empty() {
+            return Err(PemError::None { expected: X509_CRL }.into());
+        }
         let beside = certificates
             .iter()
             .enumerate()

@@ -175,6 +175,18 @@ impl Chain {
         Ok(RawKey::checked(self.leaf.spki.clone()))
     }
 
+    /// The last moment at which the leaf is valid by its own dates.
+    #[must_use]
+    pub fn not_after(&self) -> Timestamp {
+        self.leaf().not_after()
+    }
+
+    /// What the leaf says of itself and of who made it, on one line, for records: subject and issuer.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        format!("subject \"{}\", issuer \"{}\"", self.leaf().subject(), self.leaf().issuer())
+    }
+
     pub(crate) fn leaf(&self) -> &Certificate {
         &self.leaf
     }

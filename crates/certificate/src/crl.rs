@@ -15,7 +15,7 @@ use x509_cert::name::Name;
 
 use crate::chain::{Certificate, moment};
 use crate::pem::shown;
-use crate::profile::is_ecdsa_with_sha256;
+use crate::profile::{is_ecdsa_with_sha256, openssl_says};
 use crate::refusal::{Reason, RevocationProblem};
 use crate::{extension, key};
 
@@ -132,7 +132,7 @@ fn signer(der: &[u8], name: &Name, issuers: &[&Certificate]) -> Result<Vec<u8>, 
         return Err(CrlProblem::Stranger(shown));
     }
     named
-        .find(|issuer| issuer.openssl.public_key().and_then(|key| list.verify(&key)).unwrap_or(false))
+        .find(|issuer| openssl_says(|| list.verify(&*issuer.openssl.public_key()?)))
         .map(|issuer| issuer.spki.clone())
         .ok_or(CrlProblem::Signature(shown))
 }

@@ -130,7 +130,7 @@ fn built<'a>(
         })
     };
     let outcome = run();
-    // What OpenSSL leaves in its queue would be taken for the reason of the next call on this thread.
+    // As profile::openssl_says does.
     drop(ErrorStack::get());
     let outcome =
         outcome.map_err(|error| Reason::Path { certificate: 0, text: error.to_string(), code: -1 })?;

@@ -1,6 +1,7 @@
 //! The certificate profile (TS-0003 §10.1.1), rule by rule.
 
 use der::asn1::ObjectIdentifier;
+use openssl::error::ErrorStack;
 use x509_cert::certificate::Version;
 use x509_cert::spki::AlgorithmIdentifierOwned;
 use x509_cert::time::Time;
@@ -233,10 +234,18 @@ fn order_rules(chain: &Chain) -> Vec<Violation> {
 }
 
 pub(crate) fn is_signed_by(certificate: &Certificate, issuer: &Certificate) -> bool {
-    // The algorithms were checked: what is not ECDSA on P-256 costs no computation here.
+    // What is not ECDSA on P-256 costs no computation here.
     is_ecdsa_with_sha256(certificate.parsed.signature_algorithm())
         && key::check(&issuer.spki, 0).is_ok()
-        && issuer.openssl.public_key().and_then(|key| certificate.openssl.verify(&key)).unwrap_or(false)
+        && openssl_says(|| certificate.openssl.verify(&*issuer.openssl.public_key()?))
+}
+
+/// Whether a verification by OpenSSL succeeds. What OpenSSL leaves in its queue of errors would be taken for
+/// the reason of the next call on this thread, such as one of the handshake; so it is thrown away.
+pub(crate) fn openssl_says(verification: impl FnOnce() -> Result<bool, ErrorStack>) -> bool {
+    let verified = verification().unwrap_or(false);
+    drop(ErrorStack::get());
+    verified
 }
 
 pub(crate) fn is_self_issued(certificate: &Certificate) -> bool {

@@ -8,7 +8,6 @@ use std::time::Duration;
 use der::asn1::{Any, Int, ObjectIdentifier, OctetString};
 use der::{Class, Decode, Encode, Tagged};
 use onem2m::time::Timestamp;
-use openssl::error::ErrorStack;
 use openssl::hash::{MessageDigest, hash};
 use openssl::pkey::PKey;
 use openssl::sign::Verifier;
@@ -60,6 +59,13 @@ impl ResponderKey {
             return RawKey::from_spki_der(&der).map(Self);
         }
         Chain::from_der(&[der])?.key().map(Self).map_err(Broken::KeyKind)
+    }
+
+    /// The key of who issued the leaf of `chain`: a CA that answers for itself. `None` when the issuer is neither
+    /// in the chain nor among the anchors.
+    #[must_use]
+    pub fn of_issuer(chain: &Chain, anchors: &Anchors) -> Option<Self> {
+        RawKey::from_spki_der(&issuer_of(chain, anchors)?.spki).ok().map(Self)
     }
 }
 
@@ -208,13 +214,10 @@ fn signed_part(policy: &OcspPolicy, staple: &[u8]) -> Result<Vec<u8>, OcspRefusa
     }
     let signed = basic.signed.to_der().map_err(|_| malformed("tbsResponseData"))?;
     let signature = basic.signature.as_bytes().ok_or(malformed("signature"))?;
-    let verified = || -> Result<bool, ErrorStack> {
+    let verified = profile::openssl_says(|| {
         let key = PKey::public_key_from_der(policy.responder.0.spki())?;
         Verifier::new(MessageDigest::sha256(), &key)?.verify_oneshot(signature, &signed)
-    };
-    let verified = verified().unwrap_or(false);
-    // What OpenSSL leaves in its queue would be taken for the reason of the next call on this thread.
-    drop(ErrorStack::get());
+    });
     if verified { Ok(signed) } else { Err(OcspRefusal::Signature) }
 }
 
@@ -275,14 +278,12 @@ fn status(status: &Any) -> Option<u32> {
 fn issuer_of<'a>(chain: &'a Chain, anchors: &'a Anchors) -> Option<&'a Certificate> {
     let leaf = chain.leaf();
     let name = leaf.parsed.tbs_certificate().issuer();
-    let found = chain
+    chain
         .issuers()
         .iter()
         .chain(anchors.certificates())
         .filter(|issuer| issuer.parsed.tbs_certificate().subject() == name)
-        .find(|issuer| profile::is_signed_by(leaf, issuer));
-    drop(ErrorStack::get());
-    found
+        .find(|issuer| profile::is_signed_by(leaf, issuer))
 }
 
 /// How the certificate is named in requests and responses (RFC 6960 §4.1.1); `None` for hashes other than

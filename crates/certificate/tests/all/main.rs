@@ -1,5 +1,6 @@
 //! The crate from outside.
 
-#[expect(dead_code, reason = "each case uses its own part of it")]
+mod constraints;
 mod factory;
+mod paths;
 mod profile;
