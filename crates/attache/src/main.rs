@@ -10,6 +10,7 @@
 //!        demo         all of these, on loopback
 //! ```
 
+mod admit;
 mod cli;
 mod config;
 mod control;

@@ -2,24 +2,24 @@
 
 use std::{net::SocketAddr, path::Path, process::ExitCode, sync::Arc, time::Duration};
 
-use identity::{Channel, Credential, Function, KeyRefusal, OsPeer, usable};
-use keys::{CredentialId, Kpsa, OsRng, PskIdentity};
-use net::{
-    Handler, KeySource, Listener, ListenerConfig, Live, PlainListener, ServerContext, ServerNames, ServerTls,
-};
+use identity::{Channel, Function, OsPeer};
+use keys::{CredentialId, OsRng};
+use net::{Handler, Listener, ListenerConfig, Live, PlainListener};
 use onem2m::{
     primitive::{Request, Response},
     time::{Clock, SystemClock, Timestamp},
 };
 use serde_json::{Value, json};
-use store::{Change, ChangeKind, Changes, Credentials as _, Event, Store};
+use store::{Change, ChangeKind, Changes, Enrolments as _, Event, Store};
 use tokio::{
     signal::unix::{self, SignalKind},
+    sync::watch,
     task::JoinHandle,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    admit::Gates,
     config::Config,
     control::{Control, View},
     descriptors, log,
@@ -42,13 +42,10 @@ pub(crate) async fn run(path: &Path, json: bool) -> Done {
     descriptors::raise_limit(&config);
     let mut signals = Signals::listen()?;
     let running = start(&config).await?;
-    for address in running.addresses() {
+    for (address, section) in running.addresses().iter().zip(&config.listener) {
+        let ways = section.ways();
         let fact = json!({ "listening": address.to_string(), "cse": config.cse.id.to_string() });
-        say(
-            json,
-            &fact,
-            format_args!("{} listens on {address} (TLS 1.2, provisioned keys, HTTP)", config.cse.id),
-        );
+        say(json, &fact, format_args!("{} listens on {address} (TLS 1.2, {ways}, HTTP)", config.cse.id));
     }
     for endpoint in &running.plain {
         let line = format_args!("{} listens on {endpoint} (no security association, HTTP)", config.cse.id);
@@ -101,24 +98,20 @@ pub(crate) async fn start(config: &Config) -> Result<Running, Failure> {
     );
     let registrar = Arc::new(Served(registrar));
     let handler = Arc::new(MeasuredHandler { handler: Arc::clone(&registrar), metrics: metrics.clone() });
-    let keys = StoredKeys { store: store.clone(), clock: Arc::clone(&clock) };
-    let keys = Arc::new(MeasuredKeys { keys, metrics: metrics.clone() });
-
+    let mut gates = Gates::new(config, &store, &clock);
     let mut bound = Vec::new();
     for section in &config.listener {
+        let (tls, verifier) = gates.open(section).await?;
         let settings = ListenerConfig {
             address: section.address,
-            tls: ServerTls::new(
-                ServerContext::new(&section.suites, ServerNames::Any)
-                    .map_err(|error| Failure::usage(causes(&error)))?,
-            ),
+            tls,
             limits: config.limits.limits(),
             live: live.clone(),
             clock: Arc::clone(&clock),
         };
-        let listener =
-            Listener::bind(settings, Arc::clone(&keys), Arc::clone(&handler), Arc::clone(&journal))
-                .map_err(|error| Failure::usage(causes(&error)))?;
+        let keys = Arc::new(MeasuredKeys { keys: verifier, metrics: metrics.clone() });
+        let listener = Listener::bind(settings, keys, Arc::clone(&handler), Arc::clone(&journal))
+            .map_err(|error| Failure::usage(causes(&error)))?;
         bound.push(listener);
     }
     let mut plain = Vec::new();
@@ -145,9 +138,10 @@ pub(crate) async fn start(config: &Config) -> Result<Running, Failure> {
     listeners.extend(plain.into_iter().map(|listener| tokio::spawn(listener.serve(shutdown.clone()))));
     let shown = live.clone();
     let mut others = vec![
-        tokio::spawn(follow(changes, store.clone(), live)),
+        tokio::spawn(follow(changes, store.clone(), live.clone(), gates.turned())),
         tokio::spawn(sweep(Arc::clone(&registrar), shutdown.clone())),
     ];
+    others.extend(gates.keep(&live).into_iter().map(tokio::spawn));
     let scraped = figures.as_ref().map(Endpoint::address).transpose()?;
     others.extend(figures.map(|figures| tokio::spawn(figures.serve())));
     if let Some(control) = control(config)? {
@@ -245,33 +239,8 @@ impl Handler for Served {
     }
 }
 
-/// Keys for handshakes come from the store.
-struct StoredKeys {
-    store: Store,
-    clock: Arc<dyn Clock>,
-}
-
-impl KeySource for StoredKeys {
-    async fn key(&self, identity: PskIdentity) -> Result<(Credential, Kpsa), KeyRefusal> {
-        let record = match self.store.psk(Function::Cse, identity).await {
-            Ok(Some(record)) => record,
-            Ok(None) => return Err(KeyRefusal::Unknown),
-            Err(error) => {
-                tracing::error!(%error, "a key was not looked up");
-                return Err(KeyRefusal::Unavailable);
-            }
-        };
-        usable(&record.credential, Function::Cse, self.clock.now())?;
-        let key = record.key.ok_or(KeyRefusal::Revoked)?;
-        if key.is_short() {
-            tracing::warn!(credential = %record.credential.credential_id, "a key of under 16 octets is in use");
-        }
-        Ok((record.credential, key))
-    }
-}
-
 /// Ends the associations of credentials that were changed, by whichever process.
-async fn follow(mut changes: Changes, store: Store, live: Live) {
+async fn follow(mut changes: Changes, store: Store, live: Live, turned: watch::Sender<()>) {
     while let Some(event) = changes.recv().await {
         match event {
             Event::Change(Change { kind: ChangeKind::Credential, key, .. }) => {
@@ -280,6 +249,7 @@ async fn follow(mut changes: Changes, store: Store, live: Live) {
                     close_all(&live);
                 }
             }
+            Event::Change(Change { kind: ChangeKind::TicketKeys, .. }) => turned.send_replace(()),
             Event::Change(_) => {}
             Event::Lost => close_all(&live),
         }
@@ -292,9 +262,9 @@ async fn credential_changed(key: &str, store: &Store, live: &Live) -> Result<(),
     let id: CredentialId = key.parse().map_err(|error: keys::KeyError| error.to_string())?;
     let sought = id.clone();
     let credential =
-        store.read(move |records| records.credential_by_id(&sought)).await.map_err(|error| causes(&error))?;
+        store.read(move |records| records.credential_facts(&sought)).await.map_err(|error| causes(&error))?;
     let closed = match credential {
-        Some(credential) if usable(&credential, Function::Cse, SystemClock.now()).is_ok() => {
+        Some(credential) if credential.usable(Function::Cse, SystemClock.now()).is_ok() => {
             live.close_before(&id, credential.version)
         }
         _ => live.close(&id),

@@ -79,6 +79,7 @@ pub use server_tls::ServerTls;
 
 /// What users of this crate need of `association`, which they do not see.
 pub use association::{
-    Alert, ClientPsk, Error as AssociationError, Handshake, NewSession, Presented, SavedSession,
-    ServerContext, ServerNames, SessionHandle, Suite, SuitePolicy,
+    Alert, ClientProof, ClientPsk, Error as AssociationError, Handshake, NewSession, Presented, PrivateKey,
+    Resumption, SavedSession, ServerContext, ServerCredential, ServerNames, SessionHandle, SessionKind,
+    Staple, Suite, SuitePolicy, TicketKey, TicketKeys,
 };

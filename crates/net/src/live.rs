@@ -5,7 +5,7 @@ use std::{
 };
 
 use association::Suite;
-use identity::Peer;
+use identity::{Framework, Peer};
 use keys::CredentialId;
 use onem2m::{
     id::{EntityId, EntityKind},
@@ -30,6 +30,8 @@ pub struct LiveAssociation {
     pub credential_id: Option<CredentialId>,
     /// Whom it stands for, once that is known.
     pub subject: Option<EntityId>,
+    /// How the peer was authenticated, or is to be.
+    pub framework: Framework,
     /// AE or CSE; `None` before an identity token.
     pub kind: Option<EntityKind>,
     /// Where the connection came from.
@@ -195,6 +197,7 @@ impl Entry {
             id: self.id,
             credential_id: self.peer.credential_id().cloned(),
             subject: self.peer.subject().cloned(),
+            framework: self.peer.framework(),
             kind: self.peer.kind(),
             source: self.peer.source(),
             suite: self.suite,

@@ -2,7 +2,7 @@ use std::{num::NonZeroU16, time::Duration};
 
 use identity::{CseType, Home};
 use onem2m::{
-    id::{CseId, ResourceName},
+    id::{CseId, CseName, ResourceName},
     resource::PointOfAccess,
 };
 use serde::{Deserialize, Deserializer, de::Error};
@@ -17,6 +17,10 @@ pub(crate) struct CseSection {
     /// `in`, `mn` or `asn`.
     #[serde(default = "mn")]
     kind: CseKind,
+    /// The IN-CSE of the service provider, by the last part of its CSE-ID, where that is another CSE: the public
+    /// domain names in certificates of CSEs in the field end with its name (TS-0001 §6.5.1.1).
+    #[serde(default, deserialize_with = "parsed_option")]
+    pub(crate) infrastructure: Option<CseName>,
     /// resourceName of the `<CSEBase>`.
     #[serde(deserialize_with = "parsed")]
     pub(crate) base_name: ResourceName,
@@ -125,4 +129,8 @@ impl CseSection {
             },
         }
     }
+}
+
+fn parsed_option<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<CseName>, D::Error> {
+    parsed(deserializer).map(Some)
 }

@@ -29,7 +29,7 @@ pub(crate) use self::{
     cse::{CseSection, parsed},
     host_port::HostPort,
     limits::LimitsSection,
-    listener::ListenerSection,
+    listener::{Accept, CertificateSection, ClientsSection, ListenerSection, OcspSection},
     log::{LogFormat, LogSection},
     metrics::MetricsSection,
     place::located,

@@ -175,6 +175,7 @@ fn fact(association: &LiveAssociation) -> Value {
         "entity": association.subject.as_ref().map(ToString::to_string),
         "kind": association.kind.map(onem2m::id::EntityKind::as_str),
         "source": association.source.to_string(),
+        "framework": association.framework.as_str(),
         "suite": association.suite.name(),
         "since": association.since.to_string(),
     }})

@@ -146,7 +146,7 @@ async fn shake_hands(section: &ListenerSection, here: SocketAddr) -> Result<Resu
     let identity = PROBE.parse().map_err(|error: keys::KeyError| unready(&error))?;
     let limits =
         DialLimits { connect_deadline: PATIENCE, handshake_deadline: PATIENCE, ..DialLimits::default() };
-    let dialer = Dialer::new(&section.suites, limits).map_err(|error| unready(&error))?;
+    let dialer = Dialer::new(&section.policy(), limits).map_err(|error| unready(&error))?;
     let connected = dialer.connect(&here.to_string(), ClientPsk { identity, key }, None).await;
     Ok(connected.map(drop))
 }

@@ -1,0 +1,85 @@
+//! What a listener proves itself with.
+
+use std::path::Path;
+
+use certificate::{Chain, Flavour, check_profile};
+use net::{
+    ClientProof, PrivateKey, Resumption, ServerContext, ServerCredential, ServerNames, Staple, TicketKeys,
+};
+use onem2m::time::Timestamp;
+
+use super::trust::read;
+use crate::{
+    config::{Accept, CertificateSection, ListenerSection},
+    outcome::{Failure, causes},
+};
+
+/// The certificate of a listener, read and looked at.
+pub(crate) struct Own {
+    pub(crate) chain: Chain,
+    key: PrivateKey,
+}
+
+impl Own {
+    /// Reads the files that the section names, relative to `folder`.
+    pub(crate) fn load(section: &CertificateSection, folder: &Path, now: Timestamp) -> Result<Self, Failure> {
+        let file = folder.join(&section.chain_file);
+        let wrong = |file: &Path, what: &dyn std::fmt::Display| {
+            Failure::usage(format_args!("{}: {what}", file.display()))
+        };
+        let chain = Chain::from_pem(&read(&file)?).map_err(|error| wrong(&file, &error))?;
+        if chain.not_after() < now {
+            let what = format!("certificate 0, validity: it ended at {}", chain.not_after());
+            return Err(wrong(&file, &what));
+        }
+        if let Some(violation) = check_profile(&chain, Flavour::CseId).first() {
+            return Err(wrong(&file, violation));
+        }
+        let key_file = folder.join(&section.key_file);
+        let pem = zeroize::Zeroizing::new(read(&key_file)?);
+        let key = PrivateKey::from_pem(&pem).map_err(|error| wrong(&key_file, &error))?;
+        let public = key.public_key_der().map_err(|error| wrong(&key_file, &error))?;
+        if public != chain.spki() {
+            let what = format!("the private key does not belong to certificate 0 of {}", file.display());
+            return Err(wrong(&key_file, &what));
+        }
+        Ok(Self { chain, key })
+    }
+
+    fn credential(&self) -> ServerCredential {
+        ServerCredential::Chain {
+            chain_der: self.chain.ders().map(<[u8]>::to_vec).collect(),
+            key: self.key.share(),
+        }
+    }
+}
+
+/// The TLS settings of a listener.
+pub(crate) fn tls_of(
+    section: &ListenerSection,
+    own: Option<&Own>,
+    tickets: Option<TicketKeys>,
+    staple: Option<Staple>,
+) -> Result<ServerContext, Failure> {
+    let names = if section.server_names.is_empty() {
+        ServerNames::Any
+    } else {
+        ServerNames::Only(section.server_names.iter().map(|name| name.to_ascii_lowercase()).collect())
+    };
+    let mut builder = ServerContext::builder(&section.policy()).names(names);
+    if let (Some(own), Some(certificate)) = (own, &section.certificate) {
+        builder = builder.credential(own.credential()).raw_keys(certificate.raw_public_keys);
+    }
+    if section.accepts(Accept::Token) {
+        builder = builder.clients(ClientProof::Token);
+    }
+    if let Some(staple) = staple {
+        builder = builder.staple(staple);
+    }
+    if let Some(tickets) = tickets {
+        builder = builder.resumption(Resumption { tickets: Some(tickets), ids: true, for_psk: false });
+    }
+    builder
+        .build()
+        .map_err(|error| Failure::usage(format_args!("listener {}: {}", section.address, causes(&error))))
+}
