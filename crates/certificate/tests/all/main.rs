@@ -4,3 +4,5 @@ mod constraints;
 mod factory;
 mod paths;
 mod profile;
+mod reading;
+mod staples;
