@@ -313,3 +313,61 @@ fn rules_are_provisioned_from_the_command_line() {
     let empty = world.run(&["subscription", "list"]).success();
     assert!(empty.stderr.contains("no profile is provisioned"), "{}", empty.stderr);
 }
+
+/// `service_rules`: a file says which rules there are, at each start, and nobody changes them behind its back.
+#[tokio::test]
+async fn rules_of_a_configured_file_are_taken_over_at_each_start() {
+    let mut world = World::prepared("");
+    let text = fs::read_to_string(world.path("attache.toml")).unwrap();
+    fs::write(world.path("attache.toml"), text.replace("[cse]\n", "[cse]\nservice_rules = \"rules.toml\"\n"))
+        .unwrap();
+    let light = Device::numbered(1);
+    let rule = |name: &str, stem: &str| {
+        format!(
+            "[[rule]]\nname = \"{name}\"\ncredentials = [\"12-light*@home.example.org\"]\n\
+             app_ids = [\"Nlight.example\"]\nae_ids = [\"{stem}\"]\n"
+        )
+    };
+    let listed = |world: &World| -> Vec<String> {
+        let out = world.run(&["--json", "subscription", "list"]).success().stdout;
+        let rules = out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        rules.map(|rule| format!("{} {}", rule["name"].as_str().unwrap(), rule["ae_ids"][0])).collect()
+    };
+    fs::write(world.path("rules.toml"), rule("a", "Cother*") + &rule("b", "Cb*")).unwrap();
+    world.serve();
+    assert_eq!(listed(&world), ["a \"Cother*\"", "b \"Cb*\""]);
+    add_key(&world, &light, &[]);
+    let mut attached = world.attach(&light).await;
+    let request = registration(Some("Clight1"), "x", "Nlight.example");
+    assert_eq!(ask(&mut attached, &request).await.rsc, Rsc::AppRuleValidationFailed);
+    for arguments in [
+        &["subscription", "add", "--cred", "*", "--app-id", "*", "--ae-id", "*"][..],
+        &["subscription", "remove", "--all"],
+        &["subscription", "import", "rules.toml"],
+    ] {
+        support::fails(&world, arguments, 2, &["rules.toml", "change them there and restart"]);
+    }
+    drop(world.stop());
+    world.serve();
+    let again = world.stop().stderr;
+    assert!(again.contains("held against service rules") && !again.contains("taken over"), "{again}");
+    let before = world.digest();
+
+    for wrong in [rule("a", "Xlight"), rule("a", "Ca") + &rule("a", "Cb"), "rules = 1".to_owned()] {
+        fs::write(world.path("rules.toml"), wrong).unwrap();
+        let refused = world.run(&["serve"]);
+        assert_eq!(refused.code(), 2, "{}", refused.stderr);
+        assert!(refused.stderr.contains("rules.toml"), "{}", refused.stderr);
+        assert_eq!(world.digest(), before, "{}", refused.stderr);
+    }
+    fs::write(world.path("rules.toml"), rule("b", "Cb*") + &rule("c", "Clight1")).unwrap();
+    world.serve();
+    assert_eq!(listed(&world), ["b \"Cb*\"", "c \"Clight1\""]);
+    let mut attached = world.attach(&light).await;
+    assert_eq!(ask(&mut attached, &request).await.rsc, Rsc::Created);
+    let audit = world.run(&["inspect", "audit"]).success().stdout;
+    assert!(
+        audit.lines().any(|line| line.contains("subscription.remove") && line.contains("rules.toml")),
+        "{audit}"
+    );
+}

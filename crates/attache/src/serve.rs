@@ -26,7 +26,7 @@ use crate::{
     metrics::{Endpoint, MeasuredHandler, MeasuredKeys, Metrics, Sources},
     outcome::{Done, Failure, causes, say},
     reload::Reload,
-    stored,
+    stored, subscription,
     witness::Journal,
 };
 
@@ -129,6 +129,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running, Failure> {
         None => None,
     };
     let addresses: Vec<SocketAddr> = bound.iter().map(Listener::local_addr).collect();
+    subscription::take_over(config, &store).await?;
     registrar.0.publish(points_of_access(config, &addresses)).await?;
 
     let shutdown = CancellationToken::new();

@@ -26,8 +26,37 @@ pub(crate) async fn run(command: SubscriptionCommand, json: bool) -> Done {
     }
 }
 
+/// Takes over the rules of the file that the configuration names.
+pub(crate) async fn take_over(config: &Config, store: &Store) -> Result<(), Failure> {
+    let Some(path) = &config.cse.service_rules else { return Ok(()) };
+    let path = config.folder().join(path);
+    let rules = read_file(&path)?;
+    let (settings, revision, count) = (config.cse.settings(), revision()?, rules.len());
+    let source = path.display().to_string();
+    let set = move |tx: &mut store::Tx<'_>| cse::set_service_rules(tx, &settings, &rules, revision, &source);
+    let changed = store.write("subscription.set", set).await.map_err(|error| {
+        Failure::from(error).with(format_args!(" (the service rules of {})", path.display()))
+    })?;
+    if changed {
+        tracing::info!(path = %path.display(), rules = count, "the service rules were taken over");
+    }
+    Ok(())
+}
+
+/// Rules that a file says are not changed behind its back.
+fn kept_here(config: &Config) -> Result<(), Failure> {
+    match &config.cse.service_rules {
+        Some(path) => Err(Failure::usage(format_args!(
+            "the configuration keeps the service rules in {} (service_rules): change them there and restart",
+            config.folder().join(path).display()
+        ))),
+        None => Ok(()),
+    }
+}
+
 async fn add(arguments: SubscriptionAdd, json: bool) -> Done {
     let config = Config::load(&arguments.config.config)?;
+    kept_here(&config)?;
     let store = stored::open(&config)?;
     let rule = Rule {
         credentials: (!arguments.no_association).then_some(arguments.credentials),
@@ -99,6 +128,7 @@ impl RuleText {
 
 async fn import(arguments: &SubscriptionImport, json: bool) -> Done {
     let config = Config::load(&arguments.config.config)?;
+    kept_here(&config)?;
     let rules = read_file(&arguments.file)?;
     provision(&config, &stored::open(&config)?, rules, json).await
 }
@@ -180,6 +210,7 @@ async fn list(config: &Config, json: bool) -> Done {
 
 async fn remove(arguments: SubscriptionRemove, json: bool) -> Done {
     let config = Config::load(&arguments.config.config)?;
+    kept_here(&config)?;
     let store = stored::open(&config)?;
     let Some(name) = arguments.name else {
         let source = operator();

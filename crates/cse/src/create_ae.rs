@@ -44,6 +44,7 @@ pub(crate) fn decide(making: &Registering<'_>, assigned: &Assigned) -> Decided<D
     if let Some(fault) = new.app_id_fault {
         return Err(fault);
     }
+    registered_form(making.request, &new)?;
     let ae = match assigned {
         Assigned::Known(ae) | Assigned::New(ae) | Assigned::Abandoned(ae) => ae,
         Assigned::NotPossible => return Err(admission::no_announcement()),
@@ -68,6 +69,16 @@ pub(crate) fn decide(making: &Registering<'_>, assigned: &Assigned) -> Decided<D
         decision.changes.push(Change::Assign(credential.clone(), entity));
     }
     Ok(decision)
+}
+
+/// Release 4 knows no App-ID that begins with `r` (TS-0001 §7.2).
+fn registered_form(request: &Request, new: &New) -> Decided<()> {
+    let later = !matches!(request.rvi.as_deref(), None | Some("1" | "2" | "2a" | "3"));
+    let given = new.attributes.get(attr::API).and_then(Value::as_str).unwrap_or_default();
+    if later && given.starts_with('r') {
+        return Err(Refuse::bad("m2m:ae.api: from release 4 on it begins with R or N (TS-0001 §7.2)"));
+    }
+    Ok(())
 }
 
 /// New equipment runs the same application, unless the operator allowed another.

@@ -51,7 +51,7 @@ pub use route::{Direction, NextHop};
 pub use settings::{AbsentLists, ServiceSubscription, Settings};
 pub use subscription::{
     ServiceRule, SubscriptionState, add_service_rules, drop_service_subscription, is_left_out,
-    remove_service_rule, service_rules, subscription_state,
+    remove_service_rule, service_rules, set_service_rules, subscription_state,
 };
 
 /// Whether a stored registration waits for new equipment to take it over ([`replace_equipment`]).

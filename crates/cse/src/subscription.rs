@@ -292,6 +292,32 @@ pub fn add_service_rules(
     relink(tx, settings, &all, revision)
 }
 
+/// Makes the rules those of `rules` and no others, with a profile if there was none. Returns whether anything had to be
+/// changed.
+///
+/// # Errors
+/// As [`add_service_rules`].
+pub fn set_service_rules(
+    tx: &mut Tx<'_>,
+    settings: &Settings,
+    rules: &[ServiceRule],
+    revision: u64,
+    source: &str,
+) -> Result<bool, StoreError> {
+    let stored = service_rules(&**tx)?;
+    let gone: Vec<&ServiceRule> = stored.iter().filter(|rule| !rules.contains(rule)).collect();
+    let new: Vec<ServiceRule> = rules.iter().filter(|rule| !stored.contains(rule)).cloned().collect();
+    let established = matches!(profile(&**tx, settings)?, Profile::Rules(_));
+    if gone.is_empty() && new.is_empty() && established {
+        return Ok(false);
+    }
+    for rule in gone {
+        remove_service_rule(tx, settings, &rule.name, revision, source)?;
+    }
+    add_service_rules(tx, settings, &new, revision, source)?;
+    Ok(true)
+}
+
 /// Takes a rule away. The profile stays: without a rule left, nobody may register. Returns how many are left.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-use std::{num::NonZeroU16, time::Duration};
+use std::{num::NonZeroU16, path::PathBuf, time::Duration};
 
 use identity::{CseType, Home};
 use onem2m::{
@@ -36,6 +36,8 @@ pub(crate) struct CseSection {
     /// `auto` or `enforce`: when registrations of AEs are held against service rules.
     #[serde(default)]
     service_subscription: Subscription,
+    /// A file of service rules, which take the place of those in the store at each start.
+    pub(crate) service_rules: Option<PathBuf>,
     /// `nothing` or `anything`: what `app_ids` and `ae_ids` allow that a service rule leaves out.
     #[serde(default)]
     absent_rule_lists: Absent,

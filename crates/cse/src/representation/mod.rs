@@ -133,7 +133,12 @@ impl Table {
     /// Reads the content of an UPDATE. Identifiers in SP-relative form are of the domain `sp`.
     pub(crate) fn changes(&self, content: Option<&Value>, sp: &SpId) -> Decided<Changes> {
         let mut changes = Changes::default();
-        for (name, value) in self.element(content)? {
+        let given = self.element(content)?;
+        if given.contains_key(attr::ACPI) && given.len() > 1 {
+            let text = format!("{}.acpi is changed alone (TS-0001 §9.6.1.3.2)", self.element);
+            return Err(Refuse::bad(text));
+        }
+        for (name, value) in given {
             let rule = self.known(name)?;
             match rule.update {
                 Presence::NotPermitted => return Err(self.not_permitted(name)),

@@ -237,6 +237,7 @@ async fn an_ae_is_updated_by_itself() {
         (json!({ "lbl": [] }), Rsc::BadRequest),
         (json!({ "et": "20250101T000000" }), Rsc::BadRequest),
         (json!({ "acpi": ["x"] }), Rsc::NotImplemented),
+        (json!({ "acpi": ["x"], "lbl": ["a"] }), Rsc::BadRequest),
         (json!({ "what": 1 }), Rsc::BadRequest),
         (json!({}), Rsc::BadRequest),
     ] {
@@ -312,6 +313,20 @@ async fn refusals_of_the_originator_are_witnessed() {
             "{refusals:?}"
         );
     }
+}
+
+/// TS-0001 §7.2: release 4 took the letter r away.
+#[tokio::test]
+async fn an_app_id_begins_with_r_up_to_release_3() {
+    let mut world = World::new().await;
+    world.settings.releases = ["2a", "3", "4"].map(str::to_owned).to_vec();
+    world.restart().await;
+    let light = world.device(1, Some("Clight1")).await;
+    let mut asked = create(Some("Clight1"), with(ae(), "api", json!("ra.org.example.light")));
+    asked.rvi = Some("4".into());
+    assert_eq!(world.refuses(&light, asked.clone()).await, Rsc::BadRequest);
+    asked.rvi = Some("3".into());
+    assert_eq!(world.ask(&light, asked).await.rsc, Rsc::Created);
 }
 
 /// A registration for another CSE says whom it reached.
