@@ -22,7 +22,7 @@ use tokio::{
         Notify,
         mpsc::{self, error::TryRecvError},
     },
-    time::{MissedTickBehavior, interval, timeout},
+    time::{MissedTickBehavior, interval, sleep},
 };
 
 use crate::metrics::Metrics;
@@ -189,7 +189,7 @@ impl Scribe {
         let mut lines = Vec::with_capacity(AT_ONCE);
         loop {
             let open = tokio::select! {
-                taken = self.lines.recv_many(&mut lines, AT_ONCE) => taken > 0 && self.gather(&mut lines).await,
+                taken = self.lines.recv_many(&mut lines, AT_ONCE) => taken > 0 && self.gather(&mut lines, sleep(GATHERED_FOR)).await,
                 _ = turn.tick() => true,
             };
             let now = self.shared.clock.now();
@@ -207,10 +207,14 @@ impl Scribe {
         }
     }
 
-    /// Waits for more lines after the first ones and takes all that there are. False if no more will come.
-    async fn gather(&mut self, lines: &mut Vec<AuditRecord>) -> bool {
+    /// Waits until `over` for more lines after the first ones and takes all that there are. False if no more will
+    /// come.
+    async fn gather(&mut self, lines: &mut Vec<AuditRecord>, over: impl Future<Output = ()>) -> bool {
         // Asleep instead of woken by each line. What runs late is at most as much as the queue holds.
-        let _ = timeout(GATHERED_FOR, self.shared.hurry.notified()).await;
+        tokio::select! {
+            () = self.shared.hurry.notified() => {}
+            () = over => {}
+        }
         loop {
             match self.lines.try_recv() {
                 Ok(line) => lines.push(line),
@@ -251,3 +255,6 @@ impl Scribe {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
