@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
+pub(crate) mod certified;
 pub(crate) mod flood;
 pub(crate) mod foreign;
 pub(crate) mod handmade;

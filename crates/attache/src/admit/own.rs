@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use certificate::{Chain, Flavour, check_profile};
+use certificate::{Chain, Flavour, Rule, check_profile};
 use net::{
     ClientProof, PrivateKey, Resumption, ServerContext, ServerCredential, ServerNames, Staple, TicketKeys,
 };
@@ -32,7 +32,9 @@ impl Own {
             let what = format!("certificate 0, validity: it ended at {}", chain.not_after());
             return Err(wrong(&file, &what));
         }
-        if let Some(violation) = check_profile(&chain, Flavour::CseId).first() {
+        // An authority without name constraints of its own is the peers' worry (register A-40).
+        let violations = check_profile(&chain, Flavour::CseId);
+        if let Some(violation) = violations.iter().find(|violation| violation.rule != Rule::Constrained) {
             return Err(wrong(&file, violation));
         }
         let key_file = folder.join(&section.key_file);

@@ -184,7 +184,8 @@ impl Verifier {
         certificate::verify(&trust.anchors(), chain, Purpose::Client, now, trust.strict()).map_err(
             |refusal| {
                 // A certificate on its own is either enrolled or not; there is no authority to be unknown.
-                let unknown = chain.ders().count() == 1 && Alert(refusal.alert()) == Alert::UNKNOWN_CA;
+                let alone = chain.ders().all(|der| der == chain.leaf_der());
+                let unknown = alone && Alert(refusal.alert()) == Alert::UNKNOWN_CA;
                 let alert = if unknown { Alert::CERTIFICATE_UNKNOWN } else { Alert(refusal.alert()) };
                 let reason = if unknown { HandshakeRefusal::Unknown } else { HandshakeRefusal::Certificate };
                 CertificateRefusal { alert, reason, detail: refusal.to_string(), credential_id: None }
