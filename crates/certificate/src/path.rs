@@ -81,6 +81,7 @@ pub fn verify(
             return Err(violation.into());
         }
     }
+    readable(chain)?;
     let (path, scope) = built(anchors, chain, purpose, now)?;
     if scope == Scope::AllKinds {
         without_policies(&path)?;
@@ -99,6 +100,16 @@ pub fn verify(
         if let [certificate, issuer] = pair {
             crl::check(anchors.lists(), anchors.crls_required(), certificate, issuer, index, now)?;
         }
+    }
+    Ok(())
+}
+
+/// Whether the extensions that hold a peer's text can be read. OpenSSL quotes what it cannot read in its errors,
+/// and the `openssl` crate panics at an error that is not UTF-8.
+fn readable(chain: &Chain) -> Result<(), Violation> {
+    for (index, certificate) in chain.certificates().enumerate() {
+        extension::subject_alt_name(certificate, index)?;
+        extension::name_constraints(certificate, index)?;
     }
     Ok(())
 }
@@ -131,7 +142,7 @@ fn built<'a>(
     };
     let outcome = run();
     // As profile::openssl_says does.
-    drop(ErrorStack::get());
+    ossl::forget_errors();
     let outcome =
         outcome.map_err(|error| Reason::Path { certificate: 0, text: error.to_string(), code: -1 })?;
     let path: Vec<_> = outcome.path.iter().filter_map(|found| known(anchors, chain, found)).collect();

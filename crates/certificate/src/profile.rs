@@ -244,7 +244,7 @@ pub(crate) fn is_signed_by(certificate: &Certificate, issuer: &Certificate) -> b
 /// the reason of the next call on this thread, such as one of the handshake; so it is thrown away.
 pub(crate) fn openssl_says(verification: impl FnOnce() -> Result<bool, ErrorStack>) -> bool {
     let verified = verification().unwrap_or(false);
-    drop(ErrorStack::get());
+    ossl::forget_errors();
     verified
 }
 

@@ -1,7 +1,7 @@
 //! The few OpenSSL calls that the `openssl` crate lacks, and the only unsafe code of the workspace.
 //!
 //! Each function is a safe wrapper around one C call (or one callback); nothing here decides anything about
-//! the protocol. `association` is the only user.
+//! the protocol. `association` and `certificate` are the only users.
 
 mod ccm8;
 mod certificate;
@@ -73,6 +73,14 @@ fn index<T, U>(
             Ok(*cell.get_or_init(|| index))
         }
     }
+}
+
+/// Empties this thread's queue of errors, so that what one call left there is not taken for the reason of the
+/// next. `ErrorStack::get` of the `openssl` crate does that too, but panics when an error quotes a peer's octets
+/// that are not UTF-8.
+pub fn forget_errors() {
+    // SAFETY: touches nothing but the calling thread's own queue, which OpenSSL makes when it is missing.
+    unsafe { openssl_sys::ERR_clear_error() };
 }
 
 /// The OpenSSL that is linked, as it names itself: `OpenSSL 3.6.3 9 Jun 2026`.

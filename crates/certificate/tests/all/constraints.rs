@@ -1,16 +1,21 @@
 //! Name constraints (RFC 5280 §4.2.1.10): otherName subtrees, of which OpenSSL knows nothing, domain names and
 //! the `m2m:` URIs of AEs.
 
+#![expect(clippy::cloned_ref_to_slice_refs, reason = "the rows of a table read alike")]
+
 use certificate::{Anchors, Chain, Flavour, Purpose, Reason, Rule, check_profile, verify};
 
 use crate::factory::*;
 
 const ARC: &str = "0.2.481.1";
 
+/// Permitted and excluded.
+type Bases = (Vec<Vec<u8>>, Vec<Vec<u8>>);
+
 /// One row: what the issuers permit and exclude from the top down, the names below, and what is broken.
 struct Row {
     what: &'static str,
-    issuers: Vec<(Vec<Vec<u8>>, Vec<Vec<u8>>)>,
+    issuers: Vec<Bases>,
     names: Vec<Vec<u8>>,
     broken: Option<Rule>,
 }
@@ -26,7 +31,7 @@ fn row(
 }
 
 fn judge(row: &Row, at_root: bool) -> Option<Rule> {
-    let constrain = |issuer: &(Vec<Vec<u8>>, Vec<Vec<u8>>), draft: &mut Draft| {
+    let constrain = |issuer: &Bases, draft: &mut Draft| {
         if !issuer.0.is_empty() || !issuer.1.is_empty() {
             draft.put(CONSTRAINTS, true, constraints(&issuer.0, &issuer.1));
         }
@@ -34,12 +39,12 @@ fn judge(row: &Row, at_root: bool) -> Option<Rule> {
     let (first, rest) = row.issuers.split_first().unwrap();
     let root = Ca::root(|draft| {
         if at_root {
-            constrain(first, draft)
+            constrain(first, draft);
         }
     });
     let mut issuer = root.below("First", |draft| {
         if !at_root {
-            constrain(first, draft)
+            constrain(first, draft);
         }
     });
     for next in rest {
@@ -216,19 +221,18 @@ fn subjects_beside_other_names() {
     let maker = device(ARC, &[100]);
     let instance = device(ARC, &[100, 1, 2]);
     let directory_of = |attributes: &[(&str, &str)]| explicit(4, &directory(attributes));
-    let cases: [(&str, Vec<Vec<u8>>, Vec<Vec<u8>>, Option<Rule>); 5] = [
-        ("within", vec![directory_of(&[("2.5.4.3", "Leaf")])], vec![], None),
-        ("outside", vec![directory_of(&[("2.5.4.3", "Other")])], vec![], Some(Rule::Permitted)),
-        ("excluded", vec![], vec![directory_of(&[("2.5.4.3", "Leaf")])], Some(Rule::Excluded)),
+    let cases: [(&str, Bases, Option<Rule>); 5] = [
+        ("within", (vec![directory_of(&[("2.5.4.3", "Leaf")])], vec![]), None),
+        ("outside", (vec![directory_of(&[("2.5.4.3", "Other")])], vec![]), Some(Rule::Permitted)),
+        ("excluded", (vec![], vec![directory_of(&[("2.5.4.3", "Leaf")])]), Some(Rule::Excluded)),
         (
             "excluded in other letters",
-            vec![],
-            vec![directory_of(&[("2.5.4.3", " LEAF ")])],
+            (vec![], vec![directory_of(&[("2.5.4.3", " LEAF ")])]),
             Some(Rule::Excluded),
         ),
-        ("longer", vec![], vec![directory_of(&[("2.5.4.3", "Leaf"), ("2.5.4.10", "Org")])], None),
+        ("longer", (vec![], vec![directory_of(&[("2.5.4.3", "Leaf"), ("2.5.4.10", "Org")])]), None),
     ];
-    for (what, mut permitted, excluded, broken) in cases {
+    for (what, (mut permitted, excluded), broken) in cases {
         permitted.push(maker.clone());
         let row = row(what, &permitted, &excluded, &[instance.clone()], broken);
         assert_eq!(judge(&row, false), broken, "{what}");
@@ -395,11 +399,13 @@ fn uris() {
 /// (register A-40).
 #[test]
 fn strictly() {
+    /// The constraints of an issuer.
+    type Above = Option<Vec<u8>>;
     let ae = uri("m2m://sp.example.org/mn-cse/Clamp");
     let cse = dns("mn-cse.sp.example.org");
     let hosts = || Some(constraints(&[uri("sp.example.org")], &[]));
     let domains = || Some(constraints(&[dns("example.org")], &[]));
-    let cases: [(Option<Vec<u8>>, Option<Vec<u8>>, &[u8], Option<&str>); 9] = [
+    let cases: [(Above, Above, &[u8], Option<&str>); 9] = [
         (None, None, &ae, Some("TS-0003 §10.1.1.5")),
         (None, hosts(), &ae, None),
         // The signer of the certificate itself has to constrain.

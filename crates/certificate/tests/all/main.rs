@@ -1,7 +1,9 @@
 //! The crate from outside.
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 mod constraints;
 mod factory;
+mod judge;
 mod paths;
 mod profile;
 mod reading;

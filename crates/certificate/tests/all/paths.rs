@@ -107,7 +107,7 @@ fn no_path_ends_before_a_root() {
     assert!(matches!(refused, AnchorError::NotSelfSigned { index: 0, .. }), "{refused}");
     // A trusted root does not authenticate as itself.
     let named = Ca::root(|draft| draft.names(&[dns(CSE)]));
-    assert_eq!(rule(judge(&anchors(&named), &[named.der.clone()])), (Rule::EndEntity, 42));
+    assert_eq!(rule(judge(&anchors(&named), std::slice::from_ref(&named.der))), (Rule::EndEntity, 42));
 }
 
 #[test]
@@ -237,7 +237,7 @@ fn purposes() {
 fn profile_at_handshakes() {
     let root = Ca::root(|_| {});
     let trusted = anchors(&root);
-    let cases: [(Rule, &dyn Fn(&mut Draft)); 8] = [
+    let cases: [(Rule, Edit<'_>); 8] = [
         (Rule::KeyUsage, &|draft| draft.drop(USAGE)),
         (Rule::SubjectAltName, &|draft| draft.drop(SAN)),
         (Rule::Wildcard, &|draft| draft.names(&[dns("*.sp.example.org")])),
@@ -530,4 +530,18 @@ fn the_error_queue_is_left_empty() {
         certificate::Flavour::CseId,
     );
     assert!(openssl::error::ErrorStack::get().errors().is_empty());
+}
+
+/// OpenSSL quotes a URI that it does not understand, and the openssl crate panics at a quotation that is not
+/// UTF-8: such names do not come so far.
+#[test]
+fn names_that_are_not_text() {
+    let root = Ca::root(|draft| {
+        draft.put(CONSTRAINTS, true, constraints(&[uri("sp.example.org"), dns("example.org")], &[]));
+    });
+    let names = [context(6, b"m2m:\xff/sp.example.org/Slamp"), context(2, b"\xff.example.org")];
+    for name in names {
+        let found = judge(&anchors(&root), &root.leaf(&[name], |_| {}));
+        assert_eq!(rule(found), (Rule::UnreadableExtension, 42));
+    }
 }

@@ -228,7 +228,7 @@ fn the_server_that_was_meant() {
 fn neither_subject_nor_wildcard() {
     let sp = "//sp.example.org".parse().unwrap();
     let expected = ExpectedServer::Cse(CseDomainName::parse_in("in-cse.sp.example.org", &sp).unwrap());
-    let cases: [(Rule, &dyn Fn(&mut Draft)); 2] = [
+    let cases: [(Rule, Edit<'_>); 2] = [
         (Rule::SubjectAltName, &|draft| {
             draft.subject = common_name("in-cse.sp.example.org");
             draft.drop(SAN);

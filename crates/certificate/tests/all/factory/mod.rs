@@ -44,6 +44,8 @@ pub(crate) const KEY_CERT_SIGN: u8 = 0x04;
 pub(crate) const CRL_SIGN: u8 = 0x02;
 
 pub(crate) type Key = PKey<Private>;
+/// A change to a certificate before it is signed.
+pub(crate) type Edit<'a> = &'a dyn Fn(&mut Draft);
 
 pub(crate) fn key() -> Key {
     key_on(Nid::X9_62_PRIME256V1)
@@ -288,7 +290,7 @@ pub(crate) fn relative(arcs: &[u32]) -> Vec<u8> {
     whole[3..].to_vec()
 }
 
-/// NameConstraints with these bases.
+/// `NameConstraints` with these bases.
 pub(crate) fn constraints(permitted: &[Vec<u8>], excluded: &[Vec<u8>]) -> Vec<u8> {
     let trees = |number: u8, bases: &[Vec<u8>]| {
         let trees: Vec<u8> = bases.iter().flat_map(|base| sequence(base)).collect();
