@@ -6,6 +6,7 @@ pub(crate) mod certified;
 pub(crate) mod flood;
 pub(crate) mod foreign;
 pub(crate) mod handmade;
+pub(crate) mod pair;
 
 use std::{
     fs,

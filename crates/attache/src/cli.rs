@@ -31,6 +31,9 @@ pub(crate) enum Command {
     /// Say which AEs may register, with which credential, as which application (service rules)
     #[command(subcommand)]
     Subscription(SubscriptionCommand),
+    /// See and change the registration of this CSE with another one
+    #[command(subcommand)]
+    Registrar(RegistrarCommand),
     /// Act as a device: attach to a registrar and send requests
     #[command(subcommand)]
     Device(DeviceCommand),
@@ -262,6 +265,16 @@ pub(crate) struct SubscriptionRemove {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum RegistrarCommand {
+    /// Say whether this CSE is registered with the one in [registrar], and if not, why
+    Status(ConfigArg),
+    /// Register again, after leaving
+    Join(ConfigArg),
+    /// De-register, until `join` or the next start of the server
+    Leave(ConfigArg),
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum InspectCommand {
     /// Who is connected to the running server now
     Associations(InspectAssociations),
@@ -269,6 +282,8 @@ pub(crate) enum InspectCommand {
     Registrations(InspectRegistrations),
     /// The audit, newest first
     Audit(InspectAudit),
+    /// What another CSE answers to this one: RETRIEVE of a resource that is hosted there
+    Remote(InspectRemote),
     /// A digest of all records but the audit: equal before and after whatever changed nothing
     Digest(ConfigArg),
 }
@@ -295,6 +310,15 @@ pub(crate) struct InspectRegistrations {
     /// How many at the most
     #[arg(long, default_value_t = 100)]
     pub(crate) limit: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectRemote {
+    #[command(flatten)]
+    pub(crate) config: ConfigArg,
+    /// Address of the resource, e.g. /mn-cse-123456/home_gateway
+    #[arg(value_name = "ADDRESS")]
+    pub(crate) to: String,
 }
 
 #[derive(Debug, Args)]

@@ -15,7 +15,7 @@ use crate::{
     config::Config,
     control::{self, Question},
     outcome::{Done, Failure, say},
-    stored,
+    registrar_command, stored,
 };
 
 pub(crate) async fn run(command: InspectCommand, json: bool) -> Done {
@@ -23,6 +23,7 @@ pub(crate) async fn run(command: InspectCommand, json: bool) -> Done {
         InspectCommand::Associations(arguments) => associations(arguments, json).await,
         InspectCommand::Registrations(arguments) => registrations(arguments, json).await,
         InspectCommand::Audit(arguments) => audit(arguments, json).await,
+        InspectCommand::Remote(arguments) => registrar_command::remote(&arguments, json).await,
         InspectCommand::Digest(arguments) => {
             let store = stored::open_existing(&Config::load(&arguments.config)?)?;
             let digest = hex::encode(store.digest().await?);

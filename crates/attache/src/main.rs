@@ -4,6 +4,7 @@
 //! cli ─> serve        registrar of a configuration file: store + cse + net
 //!        credential   writes to the store; a running server follows
 //!        subscription the same for service rules
+//!        registrar    asks the running server
 //!        device       Entity A from a device file
 //!        inspect      reads the store
 //!        doctor       looks at all of these
@@ -23,8 +24,10 @@ mod doctor;
 mod import;
 mod inspect;
 mod log;
+mod mcc;
 mod metrics;
 mod outcome;
+mod registrar_command;
 mod reload;
 mod serve;
 mod stored;
@@ -56,6 +59,7 @@ fn run(cli: Cli) -> Done {
             Command::Serve(arguments) => serve::run(&arguments.config, cli.json).await,
             Command::Credential(command) => credential::run(command, cli.json).await,
             Command::Subscription(command) => subscription::run(command, cli.json).await,
+            Command::Registrar(command) => registrar_command::run(command, cli.json).await,
             Command::Device(command) => device_command::run(command, cli.json).await,
             Command::Doctor(arguments) => doctor::run(arguments, cli.json).await,
             Command::Inspect(command) => inspect::run(command, cli.json).await,

@@ -23,6 +23,7 @@ use crate::{
     config::Config,
     control::{Control, View},
     descriptors, log,
+    mcc::{self, Mcc},
     metrics::{Endpoint, MeasuredHandler, MeasuredKeys, Metrics, Sources},
     outcome::{Done, Failure, causes, say},
     reload::Reload,
@@ -75,6 +76,7 @@ pub(crate) struct Running {
     listeners: Vec<JoinHandle<()>>,
     scribe: JoinHandle<()>,
     others: Vec<JoinHandle<()>>,
+    mcc: mcc::Running,
     store: Store,
 }
 
@@ -89,6 +91,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running, Failure> {
     let changes = store.subscribe()?;
     let (journal, scribe) = Journal::new(Arc::clone(&clock), config.audit.lines.get(), metrics.clone());
 
+    let mcc = Mcc::new(config, &store, &clock, metrics.mcc.clone())?;
     let registrar = cse::Registrar::new(
         config.cse.settings(),
         store.clone(),
@@ -96,7 +99,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running, Failure> {
         Arc::new(OsRng),
         Arc::clone(&journal) as Arc<dyn cse::Witness>,
     );
-    let registrar = Arc::new(Served(registrar));
+    let registrar = Arc::new(Served(Arc::new(registrar.forwarding(mcc.next_hops()))));
     let handler = Arc::new(MeasuredHandler { handler: Arc::clone(&registrar), metrics: metrics.clone() });
     let mut gates = Gates::new(config, &store, &clock);
     let mut bound = Vec::new();
@@ -130,7 +133,8 @@ pub(crate) async fn start(config: &Config) -> Result<Running, Failure> {
     };
     let addresses: Vec<SocketAddr> = bound.iter().map(Listener::local_addr).collect();
     subscription::take_over(config, &store).await?;
-    registrar.0.publish(points_of_access(config, &addresses)).await?;
+    let points_of_access = points_of_access(config, &addresses);
+    registrar.0.publish(points_of_access.clone()).await?;
 
     let shutdown = CancellationToken::new();
     let open = plain.iter().map(ToString::to_string).collect();
@@ -143,14 +147,17 @@ pub(crate) async fn start(config: &Config) -> Result<Running, Failure> {
         tokio::spawn(sweep(Arc::clone(&registrar), shutdown.clone())),
     ];
     others.extend(gates.keep(&live).into_iter().map(tokio::spawn));
+    let witness = Arc::clone(&journal) as Arc<dyn cse::Witness>;
+    let mcc = mcc.start(&registrar.0, witness, points_of_access).await?;
     let scraped = figures.as_ref().map(Endpoint::address).transpose()?;
     others.extend(figures.map(|figures| tokio::spawn(figures.serve())));
     if let Some(control) = control(config)? {
-        let view = View { live: shown, status: status(config, &addresses, clock.now()) };
+        let status = status(config, &addresses, clock.now());
+        let view = View { live: shown, status, registrar: mcc.above(), cse: Arc::downgrade(&registrar.0) };
         others.push(tokio::spawn(control.serve(view)));
     }
     let scribe = tokio::spawn(scribe.write(store.clone()));
-    Ok(Running { addresses, plain: open, metrics: scraped, shutdown, listeners, scribe, others, store })
+    Ok(Running { addresses, plain: open, metrics: scraped, shutdown, listeners, scribe, others, mcc, store })
 }
 
 /// The control socket. Several servers may have one store, of which the first answers at the default place.
@@ -189,6 +196,7 @@ impl Running {
 
     /// Stops: no new connections, requests in progress are finished, everything noted is written.
     pub(crate) async fn stop(self) -> Result<(), Failure> {
+        self.mcc.stop().await;
         self.shutdown.cancel();
         for listener in self.listeners {
             listener.await.map_err(Failure::internal)?;
@@ -223,7 +231,7 @@ fn points_of_access(config: &Config, addresses: &[SocketAddr]) -> Vec<String> {
 }
 
 /// Requests of authenticated peers go to the registrar.
-struct Served(cse::Registrar);
+struct Served(Arc<cse::Registrar>);
 
 impl Handler for Served {
     async fn handle(&self, channel: &Channel, request: Request) -> Response {

@@ -9,16 +9,18 @@ use std::{
 };
 
 use onem2m::{
+    address::Target,
     id::CseId,
-    primitive::{Request, Response},
+    primitive::{Operation, Request, Response},
     status::ResponseStatusCode,
 };
+use store::StoreError;
 use thiserror::Error;
 
 use crate::{
     refuse::Refuse,
     registrar::Registrar,
-    route::{self, NextHop, absolute},
+    route::{self, NextHop, Search, absolute},
     task::{Stop, Task},
 };
 
@@ -85,9 +87,9 @@ impl Registrar {
     /// Passes on the request of `task`, which is for the CSE `target`.
     pub(crate) async fn pass_on(&self, task: Task, target: CseId) -> Result<Response, Stop> {
         let limit = time_left(&task)?;
-        let (task, routes) = (Arc::new(task), Arc::clone(&self.routes));
+        let task = Arc::new(task);
         let (reading, sought) = (Arc::clone(&task), target.clone());
-        let hop = self.store.read(move |records| Ok(reading.next_hop(records, &routes, &sought))).await??;
+        let hop = self.store.read(move |records| Ok(reading.next_hop(records, &sought))).await??;
         let request = task.retargeted(&hop, &target);
         let from = absolute(request.fr.as_deref().unwrap_or_default(), task.settings.home.cse.sp());
         let twice = || Refuse::bad("rqi: a request of this originator with this identifier is on its way");
@@ -102,6 +104,39 @@ impl Registrar {
                 Err(refusal(why).into())
             }
         }
+    }
+
+    /// RETRIEVEs a resource of another CSE as this CSE itself, for an operator who wants to see that the way
+    /// there is open.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the records cannot be read.
+    pub async fn retrieve_elsewhere(&self, to: &str) -> Result<Response, StoreError> {
+        let mut octets = [0; 8];
+        self.rng.fill(&mut octets).map_err(|error| StoreError::abandon(error.to_string()))?;
+        let mut request =
+            Request::new(Operation::Retrieve, to, format!("own{:016x}", u64::from_be_bytes(octets)));
+        request.fr = Some(self.settings.home.cse.sp_relative());
+        request.rvi = self.settings.releases.last().cloned();
+        match self.own_request(&request).await {
+            Ok(answer) => Ok(answer),
+            Err(Stop::Refuse(refuse)) => Ok(Response::refuse(refuse.rsc, &request, &refuse.debug)),
+            Err(Stop::Fault(error)) => Err(error),
+        }
+    }
+
+    async fn own_request(&self, request: &Request) -> Result<Response, Stop> {
+        let target = Target::parse(&request.to).map_err(|error| Refuse::bad(error.to_string()))?;
+        let here = || Refuse::bad("to: this is an address of this CSE");
+        let target = route::elsewhere(&self.settings, &target).ok_or_else(here)?;
+        let (settings, routes, now) =
+            (Arc::clone(&self.settings), Arc::clone(&self.routes), self.clock.now());
+        let found = self.store.read(move |records| {
+            let table = routes.table(records, &settings)?;
+            Ok(Search { settings: &settings, table: &table, now }.hop(records, &target))
+        });
+        let hop = found.await??.ok_or_else(route::no_route)?;
+        self.next_hops.carry(hop, request.clone(), PATIENCE).await.map_err(|why| refusal(why).into())
     }
 }
 

@@ -47,6 +47,7 @@ pub use forward::{Carried, NextHops, NotCarried};
 pub use mirror::Mirror;
 pub use rebind::{Replaced, replace_equipment};
 pub use registrar::{Registrar, Witness};
+pub use resolve::is_remote_cse_id;
 pub use route::{Direction, NextHop};
 pub use settings::{AbsentLists, ServiceSubscription, Settings};
 pub use subscription::{

@@ -101,6 +101,12 @@ impl Registrar {
         Ok(all.into_iter().take(MAX_DESCENDANTS).collect())
     }
 
+    /// Whether `ri` is the resourceID of the `<remoteCSE>` of `cse`.
+    #[must_use]
+    pub fn is_registration_of(&self, ri: &str, cse: &CseId) -> bool {
+        remote_cse_id(&self.settings, cse) == ri
+    }
+
     /// A `<remoteCSE>` was changed by somebody else, such as another process on the same store: what was
     /// remembered of the routes is dropped.
     pub fn routes_have_changed(&self) {

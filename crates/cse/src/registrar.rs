@@ -39,7 +39,7 @@ pub struct Registrar {
     pub(crate) settings: Arc<Settings>,
     pub(crate) store: Store,
     pub(crate) clock: Arc<dyn Clock>,
-    rng: Arc<dyn Rng>,
+    pub(crate) rng: Arc<dyn Rng>,
     witness: Arc<dyn Witness>,
     rules: Arc<Remembered>,
     locals: Arc<LocalPeers>,

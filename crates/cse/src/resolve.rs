@@ -8,6 +8,11 @@ use crate::settings::Settings;
 /// resourceID of the `<CSEBase>`. AE-ID-Stems begin with S or C and cannot be equal to it.
 pub(crate) const BASE_ID: &str = "base";
 
+/// How the resourceID of the `<remoteCSE>` of a CSE of our own domain begins.
+const REMOTE_CSE: &str = "csr-";
+/// How that of another domain's begins.
+const FOREIGN_CSE: &str = "fcsr-";
+
 /// More levels than any tree of ours has; the walk upwards ends there whatever is stored.
 const MAX_LEVELS: usize = 64;
 
@@ -53,8 +58,14 @@ pub(crate) fn address(records: &impl Resources, resource: &Resource) -> Result<S
 /// looking for one resource. A domain name contains no `_`, hence no two CSEs share one.
 pub(crate) fn remote_cse_id(settings: &Settings, cse: &CseId) -> String {
     if cse.sp() == settings.home.cse.sp() {
-        format!("csr-{}", cse.name())
+        format!("{REMOTE_CSE}{}", cse.name())
     } else {
-        format!("fcsr-{}_{}", cse.sp().fqdn(), cse.name())
+        format!("{FOREIGN_CSE}{}_{}", cse.sp().fqdn(), cse.name())
     }
+}
+
+/// Whether this can be the resourceID of a `<remoteCSE>`.
+#[must_use]
+pub fn is_remote_cse_id(ri: &str) -> bool {
+    ri.starts_with(REMOTE_CSE) || ri.starts_with(FOREIGN_CSE)
 }

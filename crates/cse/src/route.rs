@@ -13,6 +13,7 @@ use onem2m::{
     primitive::Request,
     resource::{ResourceType, attr},
     status::ResponseStatusCode,
+    time::Timestamp,
 };
 use serde_json::Value;
 use store::{Credentials, MAX_LISTED, Resource, Resources, StoreError};
@@ -137,32 +138,20 @@ impl Task {
     pub(crate) fn next_hop(
         &self,
         records: &(impl Resources + Credentials),
-        routes: &Routes,
         target: &CseId,
     ) -> Result<NextHop, Stop> {
         self.speaker_still_holds(records)?;
         if !self.serves(records)? {
             return Err(Refuse::no_privilege().into());
         }
-        let table = routes.table(records, &self.settings)?;
         let from = match self.channel.subject() {
             Some(EntityId::Cse(cse)) => Some(cse),
             Some(EntityId::Ae(_)) | None => None,
         };
-        let found = match cse_registration(records, &self.settings, target, self.now)? {
-            Some(registered) => Some(registered),
-            None => self.listed(records, &table, target)?,
-        };
-        let found = match found {
-            Some(found) => Some(found),
-            None => self.above(records, &table)?,
-        };
-        let hop = found.map(|resource| hop(&self.settings, &resource)).transpose()?;
-        match hop {
-            // Nothing goes back to where it came from.
-            Some(hop) if Some(&hop.cse) != from => Ok(hop),
-            _ => Err(no_route().into()),
-        }
+        let table = self.routes.table(records, &self.settings)?;
+        let hop = Search { settings: &self.settings, table: &table, now: self.now }.hop(records, target)?;
+        // Nothing goes back to where it came from.
+        hop.filter(|hop| Some(&hop.cse) != from).ok_or_else(|| no_route().into())
     }
 
     /// Requests are passed on for those who are registered, and for what is behind them.
@@ -175,33 +164,6 @@ impl Task {
             Speaker::Claim(_) | Speaker::Unassigned(_) => None,
         };
         Ok(registered.is_some())
-    }
-
-    fn listed(
-        &self,
-        records: &impl Resources,
-        table: &Table,
-        target: &CseId,
-    ) -> Result<Option<Resource>, Stop> {
-        let ri = match table.below.get(target) {
-            Some(Some(ri)) => ri,
-            Some(None) => {
-                let several = "several CSEs say that they lead there";
-                return Err(Refuse::new(ResponseStatusCode::InternalServerError, several).into());
-            }
-            None => return Ok(None),
-        };
-        Ok(records.resource(ri)?.filter(|resource| is_alive(resource, self.now)))
-    }
-
-    /// The CSE above, for what came from below.
-    fn above(&self, records: &impl Resources, table: &Table) -> Result<Option<Resource>, StoreError> {
-        match &table.above {
-            Some(ri) if self.settings.home.cse_type != CseType::In => {
-                Ok(records.resource(ri)?.filter(|resource| is_alive(resource, self.now)))
-            }
-            _ => Ok(None),
-        }
     }
 
     /// The request as it goes to `hop`.
@@ -219,6 +181,49 @@ impl Task {
             (request.rvi, request.vsi) = (None, None);
         }
         request
+    }
+}
+
+/// A search for the next hop.
+pub(crate) struct Search<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) table: &'a Table,
+    pub(crate) now: Timestamp,
+}
+
+impl Search<'_> {
+    /// The CSE itself, the one that leads there, or the one above.
+    pub(crate) fn hop(&self, records: &impl Resources, target: &CseId) -> Result<Option<NextHop>, Stop> {
+        let mut found = cse_registration(records, self.settings, target, self.now)?;
+        if found.is_none() {
+            found = self.listed(records, target)?;
+        }
+        if found.is_none() {
+            found = self.above(records)?;
+        }
+        Ok(found.map(|resource| hop(self.settings, &resource)).transpose()?)
+    }
+
+    fn listed(&self, records: &impl Resources, target: &CseId) -> Result<Option<Resource>, Stop> {
+        let ri = match self.table.below.get(target) {
+            Some(Some(ri)) => ri,
+            Some(None) => {
+                let several = "several CSEs say that they lead there";
+                return Err(Refuse::new(ResponseStatusCode::InternalServerError, several).into());
+            }
+            None => return Ok(None),
+        };
+        Ok(records.resource(ri)?.filter(|resource| is_alive(resource, self.now)))
+    }
+
+    /// The CSE above, unless there can be none.
+    fn above(&self, records: &impl Resources) -> Result<Option<Resource>, StoreError> {
+        match &self.table.above {
+            Some(ri) if self.settings.home.cse_type != CseType::In => {
+                Ok(records.resource(ri)?.filter(|resource| is_alive(resource, self.now)))
+            }
+            _ => Ok(None),
+        }
     }
 }
 

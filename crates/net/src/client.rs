@@ -12,7 +12,7 @@ use tokio::{
     net::{TcpStream, lookup_host},
     time::timeout,
 };
-use tokio_util::task::AbortOnDropHandle;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::stream::{HandshakeFailure, TlsStream};
 
@@ -154,12 +154,16 @@ impl Dialer {
             .await
             .map_err(|source| NetError::Http { address: address.to_owned(), source })?;
         // How the connection ended is seen by the request that it kept from its answer.
+        let ended = CancellationToken::new();
+        let ending = ended.clone().drop_guard();
         let driver = AbortOnDropHandle::new(tokio::spawn(async move {
             let _ = connection.await;
+            drop(ending);
         }));
         Ok(HttpConnection {
             sender,
             driver,
+            ended,
             handshake,
             remote,
             address: address.to_owned(),
@@ -212,6 +216,7 @@ fn late(address: &str, what: &'static str, limit: Duration) -> NetError {
 pub struct HttpConnection {
     sender: http1::SendRequest<Full<Bytes>>,
     driver: AbortOnDropHandle<()>,
+    ended: CancellationToken,
     handshake: Handshake,
     remote: SocketAddr,
     address: String,
@@ -249,6 +254,11 @@ impl HttpConnection {
     #[must_use]
     pub fn is_open(&self) -> bool {
         !self.sender.is_closed()
+    }
+
+    /// Waits until the association has ended, whoever ended it.
+    pub async fn ended(&self) {
+        self.ended.cancelled().await;
     }
 
     /// Sends a request and waits for its answer.

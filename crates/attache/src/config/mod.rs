@@ -13,6 +13,7 @@ mod log;
 mod metrics;
 mod place;
 mod plain;
+mod registrar;
 mod store;
 
 use std::{
@@ -34,6 +35,7 @@ pub(crate) use self::{
     metrics::MetricsSection,
     place::located,
     plain::PlainSection,
+    registrar::RegistrarSection,
     store::StoreSection,
 };
 
@@ -47,6 +49,8 @@ pub(crate) struct Config {
     pub(crate) listener: Vec<ListenerSection>,
     #[serde(default)]
     pub(crate) plain: Vec<PlainSection>,
+    /// The CSE that this one registers with.
+    pub(crate) registrar: Option<RegistrarSection>,
     #[serde(default)]
     pub(crate) limits: LimitsSection,
     #[serde(default)]
@@ -96,6 +100,9 @@ impl Config {
         config.base = path.parent().map(Path::to_owned).unwrap_or_default();
         if config.listener.is_empty() {
             return Err(wrong("the section [[listener]] is missing: expected at least one".into()));
+        }
+        if let Some(registrar) = &config.registrar {
+            registrar.check(&config.cse).map_err(wrong)?;
         }
         Ok(config)
     }
@@ -153,6 +160,34 @@ base_name = "home_gateway"
 [[listener]]
 address = "127.0.0.1:8443"
 "#;
+
+    #[test]
+    fn a_registrar_is_another_cse_above() {
+        let registrar = "[registrar]\ncse_id = \"//example.org/in-cse\"\naddress = \"in.example.org:8443\"\n\
+                         psk_identity = \"gw@example.org\"\n";
+        let with = |text: &str| parse(&format!("{MINIMAL}{text}"));
+        let config = with(registrar).unwrap();
+        let section = config.registrar.unwrap();
+        assert_eq!(section.server_name().as_deref(), Some("in-cse.example.org"));
+        assert_eq!(section.membership(vec!["https://gw".into()]).points_of_access, ["https://gw"]);
+        let section = with(&format!("{registrar}server_name = \"\"\nreachable = false\n")).unwrap().registrar;
+        let section = section.unwrap();
+        assert_eq!(section.server_name(), None);
+        assert!(section.membership(vec!["https://gw".into()]).points_of_access.is_empty());
+        for (text, expected) in [
+            (registrar.replace("psk_identity", "psk"), "registrar.psk: unknown key"),
+            (registrar.replace(":8443", ""), "host:port"),
+            (registrar.replace("in-cse", "mn-cse-123456"), "registrar.cse_id is this CSE itself"),
+            (registrar.to_owned() + "retry_seconds = 600\n", "registrar.retry_most_seconds"),
+            (registrar.to_owned() + "base_name = \"a/b\"\n", "resourceName"),
+        ] {
+            let message = with(&text).unwrap_err();
+            assert!(message.contains(expected), "{expected}: {message}");
+        }
+        let infrastructure = MINIMAL.replace("base_name", "kind = \"in\"\nbase_name");
+        let message = parse(&format!("{infrastructure}{registrar}")).unwrap_err();
+        assert!(message.contains("an IN-CSE registers with none of its own service provider"), "{message}");
+    }
 
     fn parse(text: &str) -> Result<Config, String> {
         Config::parse(text, Path::new("/etc/attache/attache.toml")).map_err(|error| error.to_string())

@@ -19,6 +19,19 @@ pub(crate) use server::{Control, View};
 /// Most associations of one page.
 pub(crate) const PAGE: usize = 1000;
 
+/// What is to be done with the registration with another CSE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Order {
+    /// Nothing.
+    #[default]
+    Look,
+    /// Register, after leaving.
+    Join,
+    /// De-register.
+    Leave,
+}
+
 /// What can be asked.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "lowercase", deny_unknown_fields)]
@@ -33,4 +46,11 @@ pub(crate) enum Question {
     },
     /// Who answers.
     Status,
+    /// How the registration with another CSE is, after this was done with it.
+    Registrar {
+        #[serde(default)]
+        order: Order,
+    },
+    /// The answer to a RETRIEVE of this CSE at another one.
+    Retrieve { to: String },
 }

@@ -5,7 +5,7 @@ use std::{
         net::UnixStream as Probe,
     },
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Weak},
     time::Duration,
 };
 
@@ -19,7 +19,8 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{PAGE, Question};
+use super::{Order, PAGE, Question};
+use crate::mcc;
 
 /// How long asking may take, and answering.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -50,6 +51,10 @@ pub(crate) struct View {
     pub(crate) live: Live,
     /// What does not change while the server runs.
     pub(crate) status: Value,
+    /// The registration with another CSE, if one is configured.
+    pub(crate) registrar: Option<mcc::Handle>,
+    /// What asks other CSEs. Must not keep it alive.
+    pub(crate) cse: Weak<cse::Registrar>,
 }
 
 /// The socket of a running server. Dropping it removes the file.
@@ -130,7 +135,7 @@ async fn attend(mut stream: UnixStream, view: &View) -> io::Result<()> {
     let question = timeout(PATIENCE, read(&mut stream)).await;
     let lines = if theirs == ours || theirs == 0 {
         match question {
-            Ok(line) => answer(&line?, view),
+            Ok(line) => answer(&line?, view).await,
             Err(_) => vec![json!({ "error": "the question took too long" })],
         }
     } else {
@@ -152,11 +157,42 @@ async fn read(stream: &mut UnixStream) -> io::Result<Vec<u8>> {
     Ok(line)
 }
 
-fn answer(line: &[u8], view: &View) -> Vec<Value> {
+async fn answer(line: &[u8], view: &View) -> Vec<Value> {
     match serde_json::from_slice(line) {
         Ok(Question::Associations { after, limit }) => associations(&view.live, after, limit),
         Ok(Question::Status) => vec![view.status.clone(), json!({ "end": { "more": false } })],
+        Ok(Question::Registrar { order }) => registrar(view.registrar.as_ref(), order).await,
+        Ok(Question::Retrieve { to }) => retrieve(&view.cse, &to).await,
         Err(error) => vec![json!({ "error": format!("the question is not one: {error}") })],
+    }
+}
+
+async fn registrar(registration: Option<&mcc::Handle>, order: Order) -> Vec<Value> {
+    let refuse = |text: String| vec![json!({ "error": text })];
+    let Some(registration) = registration else {
+        return refuse("no [registrar] is configured: this CSE registers with no other".into());
+    };
+    match order {
+        Order::Look => {}
+        Order::Join => registration.join().await,
+        Order::Leave => {
+            if let Err(trouble) = registration.leave().await {
+                return refuse(format!("not de-registered yet: {trouble}"));
+            }
+        }
+    }
+    vec![registration.fact(), json!({ "end": { "more": false } })]
+}
+
+async fn retrieve(cse: &Weak<cse::Registrar>, to: &str) -> Vec<Value> {
+    let Some(cse) = cse.upgrade() else { return vec![json!({ "error": "the server stops" })] };
+    match timeout(PATIENCE, cse.retrieve_elsewhere(to)).await {
+        Ok(Ok(answer)) => {
+            let answer = json!({ "answer": { "rsc": answer.rsc.code(), "content": answer.pc } });
+            vec![answer, json!({ "end": { "more": false } })]
+        }
+        Ok(Err(error)) => vec![json!({ "error": error.to_string() })],
+        Err(_) => vec![json!({ "error": format!("no answer within {PATIENCE:?}") })],
     }
 }
 

@@ -23,6 +23,8 @@ use prometheus_client::{
 };
 use store::CommitHook;
 
+use crate::mcc;
+
 pub(crate) use endpoint::{Endpoint, Sources};
 pub(crate) use measured::{MeasuredHandler, MeasuredKeys};
 
@@ -49,6 +51,8 @@ pub(crate) struct Metrics {
     request_seconds: Times<Kind>,
     audit_lost: Counter,
     group: Histogram,
+    /// What is counted of other CSEs.
+    pub(crate) mcc: mcc::Figures,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -97,6 +101,7 @@ impl Metrics {
             request_seconds: Family::new_with_constructor(round_trips),
             audit_lost: Counter::default(),
             group: Histogram::new(exponential_buckets(1.0, 2.0, 9)),
+            mcc: mcc::Figures::default(),
         }
     }
 
@@ -173,5 +178,6 @@ impl Metrics {
         let help = "Lines of the audit that could not be written";
         all.register("audit_lines_lost", help, self.audit_lost.clone());
         all.register("store_group_transactions", "Transactions in one commit", self.group.clone());
+        self.mcc.register(all);
     }
 }

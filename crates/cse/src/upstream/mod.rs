@@ -295,6 +295,12 @@ impl Upstream {
         }
     }
 
+    /// Whether nothing is wanted any more and nothing under way: this CSE has left.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        self.goal == Goal::Gone && matches!(self.state, State::AwaitGoal)
+    }
+
     /// What follows from `event`, which happened at `now`.
     pub fn step(&mut self, event: Event, now: Timestamp, rng: &dyn Rng) -> Vec<Action> {
         let now = Now { time: now, rng };

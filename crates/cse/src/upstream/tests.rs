@@ -293,7 +293,9 @@ fn it_leaves_in_order() {
     let delete = gateway.asks(Event::Leave);
     assert_eq!((delete.op, delete.to.as_str()), (Operation::Delete, "/in-cse/csr-7"));
     let left = [Action::DropMirror, Action::Tell(News::Left), Action::Close];
+    assert!(!gateway.machine.is_at_rest());
     assert_eq!(gateway.step(answer(Rsc::Deleted, None)), left);
+    assert!(gateway.machine.is_at_rest());
     for late in [Event::Rested, Event::Ended, Event::Descendants(cses(&["x"])), Event::Opened, Event::Leave] {
         assert!(gateway.step(late).is_empty());
     }

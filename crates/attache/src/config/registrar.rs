@@ -1,0 +1,121 @@
+use std::{num::NonZeroU32, time::Duration};
+
+use identity::CseType;
+use keys::PskIdentity;
+use onem2m::id::{CseDomainName, CseId, ResourceName};
+use serde::{Deserialize, Deserializer, de::Error};
+
+use super::{CseSection, HostPort, parsed};
+
+/// `[registrar]`: the CSE that this one registers with, as an MN-CSE or ASN-CSE does.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RegistrarSection {
+    /// Its absolute CSE-ID.
+    #[serde(deserialize_with = "parsed")]
+    pub(crate) cse_id: CseId,
+    /// Where it listens: `host:port`.
+    pub(crate) address: HostPort,
+    /// resourceName of its `<CSEBase>`; `-` stands for it whatever it is called.
+    #[serde(default = "any_base", deserialize_with = "base_name")]
+    pub(crate) base_name: String,
+    /// The name to send as SNI. Default: the public domain name that `cse_id` has as an IN-CSE.
+    server_name: Option<String>,
+    /// The credential to prove: one in the store that stands for `cse_id`. The registrar uses the same one in
+    /// the other direction.
+    #[serde(deserialize_with = "parsed")]
+    pub(crate) psk_identity: PskIdentity,
+    /// Whether the registrar may send requests to this CSE.
+    #[serde(default = "yes")]
+    pub(crate) reachable: bool,
+    /// Seconds that a registration is to last without renewal.
+    #[serde(default = "a_day")]
+    registration_seconds: NonZeroU32,
+    /// Seconds to wait after the first failure; twice as long after each further one.
+    #[serde(default = "one")]
+    retry_seconds: NonZeroU32,
+    /// The longest wait, in seconds.
+    #[serde(default = "five_minutes")]
+    retry_most_seconds: NonZeroU32,
+    /// Whether to de-register when the server stops.
+    #[serde(default)]
+    pub(crate) leave_on_stop: bool,
+}
+
+fn any_base() -> String {
+    "-".into()
+}
+
+fn base_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text != "-" {
+        text.parse::<ResourceName>().map_err(D::Error::custom)?;
+    }
+    Ok(text)
+}
+
+const fn yes() -> bool {
+    true
+}
+
+const fn one() -> NonZeroU32 {
+    NonZeroU32::MIN
+}
+
+fn a_day() -> NonZeroU32 {
+    NonZeroU32::MIN.saturating_mul(seconds(86_400))
+}
+
+fn five_minutes() -> NonZeroU32 {
+    seconds(300)
+}
+
+const fn seconds(number: u32) -> NonZeroU32 {
+    match NonZeroU32::new(number) {
+        Some(number) => number,
+        None => NonZeroU32::MIN,
+    }
+}
+
+impl RegistrarSection {
+    /// What the sections say of each other. The error names the key.
+    pub(super) fn check(&self, own: &CseSection) -> Result<(), String> {
+        if self.cse_id == own.id {
+            return Err(format!("registrar.cse_id is this CSE itself ({}): expected another one", own.id));
+        }
+        if own.settings().home.cse_type == CseType::In && self.cse_id.sp() == own.id.sp() {
+            return Err(
+                "registrar: an IN-CSE registers with none of its own service provider; is cse.kind right?"
+                    .into(),
+            );
+        }
+        if self.retry_most_seconds < self.retry_seconds {
+            return Err("registrar.retry_most_seconds is less than registrar.retry_seconds".into());
+        }
+        Ok(())
+    }
+
+    /// The name to send as SNI (TS-0003 §10.2.1); `None` where there is none to send.
+    pub(crate) fn server_name(&self) -> Option<String> {
+        match self.server_name.as_deref() {
+            Some("") => None,
+            Some(name) => Some(name.to_owned()),
+            None => CseDomainName::of_infrastructure(&self.cse_id).ok().map(|name| name.to_string()),
+        }
+    }
+
+    /// What the CSE needs to know, if it can be reached at `points_of_access`.
+    pub(crate) fn membership(&self, points_of_access: Vec<String>) -> cse::upstream::Membership {
+        let span = |seconds: NonZeroU32| Duration::from_secs(seconds.get().into());
+        cse::upstream::Membership {
+            registrar: self.cse_id.clone(),
+            base_name: self.base_name.clone(),
+            points_of_access: if self.reachable { points_of_access } else { Vec::new() },
+            lifetime: span(self.registration_seconds),
+            backoff: cse::upstream::Backoff {
+                first: span(self.retry_seconds),
+                most: span(self.retry_most_seconds),
+            },
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! Opening associations to other CSEs (TS-0003 §8.2.1: SA1 upwards, SA2 downwards).
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use cse::{NextHop, upstream::Trouble};
+use identity::{Function, usable};
+use keys::{CredentialId, Kpsa, PskIdentity};
+use net::{AssociationError, ClientPsk, DialLimits, Dialer, HttpConnection, NetError, SuitePolicy};
+use onem2m::{
+    id::{CseId, EntityId},
+    resource::PointOfAccess,
+    time::{Clock, Timestamp},
+};
+use store::{Credentials as _, KeyRecord, Store};
+
+use crate::{config::RegistrarSection, outcome::causes};
+
+/// How long a name, a connection and a handshake may take, and an answer. An originator waits meanwhile.
+const LIMITS: DialLimits = DialLimits {
+    connect_deadline: Duration::from_secs(5),
+    handshake_deadline: Duration::from_secs(10),
+    request_deadline: Duration::from_secs(20),
+    max_body: 1024 * 1024,
+};
+/// Places of one CSE that are tried.
+const MOST_PLACES: usize = 4;
+/// Port of `https` where none is written.
+const HTTPS: u16 = 443;
+
+/// A CSE as it is dialled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FarCse {
+    pub(crate) cse: CseId,
+    pub(crate) credential: FarCredential,
+    pub(crate) places: Vec<Place>,
+}
+
+/// What is proved to it, and what it is to prove. With a symmetric key that is one and the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum FarCredential {
+    /// The provisioned key with this `psk_identity`, as configured.
+    ProvisionedKey(PskIdentity),
+    /// The credential with which it registered here: the same one, with the roles swapped (TS-0003 §8.2.1).
+    OfRegistration(CredentialId),
+}
+
+/// `host:port`, and the name to ask for there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) address: String,
+    pub(crate) server_name: Option<String>,
+}
+
+impl FarCse {
+    /// The CSE above, as configured.
+    pub(crate) fn above(section: &RegistrarSection) -> Self {
+        let place = Place { address: section.address.to_string(), server_name: section.server_name() };
+        Self {
+            cse: section.cse_id.clone(),
+            credential: FarCredential::ProvisionedKey(section.psk_identity.clone()),
+            places: vec![place],
+        }
+    }
+
+    /// The credential that is proved to it.
+    pub(crate) fn credential_id(&self) -> CredentialId {
+        match &self.credential {
+            FarCredential::ProvisionedKey(identity) => CredentialId::saef_key(identity),
+            FarCredential::OfRegistration(id) => id.clone(),
+        }
+    }
+
+    /// A CSE that registered here, as it said itself; `None` if it cannot be dialled.
+    pub(crate) fn below(hop: &NextHop) -> Option<Self> {
+        let credential = FarCredential::OfRegistration(hop.credential_id.clone()?);
+        let places = hop.points_of_access.iter().filter_map(|text| Place::of(text)).take(MOST_PLACES);
+        Some(Self { cse: hop.cse.clone(), credential, places: places.collect() })
+    }
+}
+
+impl Place {
+    /// Only https, and no path: no clear text to CSEs, where it would be refused anyway.
+    fn of(text: &str) -> Option<Self> {
+        let point: PointOfAccess = text.parse().ok()?;
+        if point.scheme() != "https" || !matches!(point.path(), "" | "/") {
+            return None;
+        }
+        let (host, port) = (point.host(), point.port().unwrap_or(HTTPS));
+        let place = match host.parse::<IpAddr>() {
+            Ok(IpAddr::V6(_)) => Self { address: format!("[{host}]:{port}"), server_name: None },
+            Ok(IpAddr::V4(_)) => Self { address: format!("{host}:{port}"), server_name: None },
+            Err(_) => Self { address: format!("{host}:{port}"), server_name: Some(host.to_owned()) },
+        };
+        Some(place)
+    }
+}
+
+/// An association that was opened.
+pub(crate) struct Opened {
+    pub(crate) connection: HttpConnection,
+    /// It must not outlive its credential.
+    pub(crate) not_after: Option<Timestamp>,
+}
+
+/// Opens associations with what the store knows.
+#[derive(Clone)]
+pub(crate) struct Opener {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    dialer: Dialer,
+}
+
+impl Opener {
+    pub(crate) fn new(store: Store, clock: Arc<dyn Clock>) -> Result<Self, NetError> {
+        Ok(Self { store, clock, dialer: Dialer::new(&SuitePolicy::default(), LIMITS)? })
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Opens an association with `far`, trying its places in their order. The credential is looked up each time.
+    pub(crate) async fn open(&self, far: &FarCse) -> Result<Opened, Trouble> {
+        let mut trouble = Trouble::Unreachable(format!("{} says no https address of itself", far.cse));
+        for place in &far.places {
+            let (psk, not_after) = self.credential(far).await?;
+            match self.dialer.connect(&place.address, psk, place.server_name.as_deref()).await {
+                Ok(connection) => return Ok(Opened { connection, not_after }),
+                Err(error) => trouble = trouble_of(&error),
+            }
+        }
+        Err(trouble)
+    }
+
+    /// The key to prove. It must stand for exactly the CSE that is dialled: whoever proves it at the other end is
+    /// that one.
+    async fn credential(&self, far: &FarCse) -> Result<(ClientPsk, Option<Timestamp>), Trouble> {
+        let credential = far.credential_id();
+        let shown = credential.to_string();
+        let found = self.store.read(move |records| {
+            let known = records.credential_by_id(&credential)?;
+            let Some(known) = known else { return Ok(None) };
+            records.psk(Function::Cse, &known.psk_identity)
+        });
+        let found = found.await.map_err(|error| Trouble::NoCredential(causes(&error)))?;
+        let none = |how: String| Trouble::NoCredential(format!("credential {shown} {how}"));
+        let Some(KeyRecord { credential, key }) = found else {
+            let cse = &far.cse;
+            let how = format!("is not in the store; `attache credential add` it with --cse-id {cse}");
+            return Err(none(how));
+        };
+        if credential.entity != Some(EntityId::Cse(far.cse.clone())) {
+            let found =
+                credential.entity.map_or_else(|| "nobody yet".to_owned(), |entity| entity.to_string());
+            return Err(none(format!("stands for {found}, not for {}", far.cse)));
+        }
+        usable(&credential, Function::Cse, self.clock.now())
+            .map_err(|refusal| none(format!("cannot be used: {refusal}")))?;
+        let key: Kpsa = key.ok_or_else(|| none("has no key".into()))?;
+        let psk = ClientPsk { identity: credential.psk_identity, key };
+        Ok((psk, credential.not_after))
+    }
+}
+
+pub(crate) fn trouble_of(error: &NetError) -> Trouble {
+    let said = causes(error);
+    match error {
+        NetError::Refused {
+            source:
+                AssociationError::KeyRefused { .. }
+                | AssociationError::WrongKey
+                | AssociationError::CertificateDenied { .. }
+                | AssociationError::PeerAlert { .. },
+            ..
+        } => Trouble::KeyRefused(said),
+        _ => Trouble::Unreachable(said),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_of_points_of_access() {
+        let place = |text: &str| Place::of(text).map(|place| (place.address, place.server_name));
+        let named = |address: &str, name: &str| Some((address.to_owned(), Some(name.to_owned())));
+        let bare = |address: &str| Some((address.to_owned(), None));
+        assert_eq!(place("https://gw.example.org:8443"), named("gw.example.org:8443", "gw.example.org"));
+        assert_eq!(place("HTTPS://gw.example.org/"), named("gw.example.org:443", "gw.example.org"));
+        assert_eq!(place("https://192.0.2.1:8443"), bare("192.0.2.1:8443"), "an address is no server name");
+        assert_eq!(place("https://[2001:db8::1]"), bare("[2001:db8::1]:443"));
+        for other in
+            ["http://gw.example.org", "coaps://gw.example.org", "https://gw.example.org/base", "gw", ""]
+        {
+            assert_eq!(place(other), None, "{other}");
+        }
+    }
+}
