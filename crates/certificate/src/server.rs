@@ -6,6 +6,9 @@ use onem2m::id::{CseDomainName, Fqdn, NodeId};
 use crate::refusal::Reason;
 use crate::{Chain, Name, RawKey, Refusal, name, pem};
 
+/// How many of a certificate's names a refusal repeats.
+const MOST_SHOWN: usize = 3;
+
 /// What a client knows of the server it wants (TS-0003 §8.1.2.4).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ExpectedServer {
@@ -37,7 +40,11 @@ pub fn matches_server(chain: &Chain, expected: &ExpectedServer) -> Result<(), Re
     if names.iter().any(|name| is(name, expected)) {
         return Ok(());
     }
-    let found: Vec<_> = names.iter().map(|name| format!("\"{}\"", pem::shown(&name.as_text()))).collect();
+    let mut found: Vec<_> =
+        names.iter().take(MOST_SHOWN).map(|name| format!("\"{}\"", pem::shown(&name.as_text()))).collect();
+    if names.len() > MOST_SHOWN {
+        found.push("…".to_owned());
+    }
     Err(Reason::OtherServer { expected: format!("\"{}\"", text(expected)), found: found.join(", ") }.into())
 }
 

@@ -7,4 +7,5 @@ mod judge;
 mod paths;
 mod profile;
 mod reading;
+mod seeds;
 mod staples;

@@ -1,0 +1,8 @@
+//! Runs `properties/ocsp_response.rs` on what the fuzzer invents: `cargo +nightly fuzz run ocsp_response corpus/ocsp_response seeds/ocsp_response`.
+
+#![no_main]
+
+#[path = "../properties/ocsp_response.rs"]
+mod ocsp_response;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| ocsp_response::check(data));
