@@ -61,6 +61,73 @@ async fn devices_are_told_where_to_connect() {
     assert_eq!(base["m2m:cb"]["poa"], serde_json::json!(["https://gw.example.org:8443"]));
 }
 
+/// New equipment, and a device with a new key, say what the registration says of the application: the file that is
+/// written for them works as it stands.
+#[tokio::test]
+async fn a_file_for_replaced_equipment_fits_the_registration() {
+    let world = World::start();
+    let device = Device::numbered(1);
+    world.import(std::slice::from_ref(&device));
+    world.attach(&device).await.register(&device.description()).await.unwrap();
+    let (address, ae_id) = (world.address.to_string(), device.ae_id());
+    let file = |name: &'static str| {
+        ["--generate", "--registrar", &address, "--device-file", name].map(str::to_owned)
+    };
+    let run = |start: &[&str], name: &'static str| {
+        let file = file(name);
+        let arguments = [start, &file.each_ref().map(String::as_str)].concat();
+        drop(world.run(&arguments).success());
+        let text = fs::read_to_string(world.path(name)).unwrap();
+        let has = |line: &str| assert!(text.lines().any(|found| found == line), "{line}: {text}");
+        has("name = \"ae_Clight1\"");
+        has("app_id = \"Nlight.example\"");
+        json(&world.run(&["--json", "device", "attach", "--device", name]).success().stdout)
+    };
+    let rotated = run(&["credential", "rotate", &device.psk_identity], "rotated.toml");
+    assert_eq!((&rotated["attached"], &rotated["registered_before"]), (&ae_id.as_str().into(), &true.into()));
+    let rebind = ["credential", "rebind", "--ae-id", &ae_id, "--psk-identity", "new1@home.example.org"];
+    let rebound = run(&rebind, "rebound.toml");
+    assert_eq!(
+        (&rebound["attached"], &rebound["registered_before"]),
+        (&ae_id.as_str().into(), &false.into())
+    );
+
+    fs::write(world.path("key"), KEY).unwrap();
+    let again = ["credential", "add", "--psk-identity", &device.psk_identity, "--key-file", "key"];
+    fails(&world, &again, 2, &[&device.psk_identity, "was revoked at", "stays reserved"]);
+    let nobody =
+        ["credential", "rebind", "--ae-id", "//example.org/mn-cse-123456/Cnone", "--psk-identity", "x@x.org"];
+    fails(
+        &world,
+        &[&nobody[..], &["--key-file", "key"]].concat(),
+        2,
+        &["mn-cse-123456/Cnone has no credential"],
+    );
+}
+
+/// An empty list says that it is one, beside the output that programs read.
+#[test]
+fn nothing_is_said_to_be_nothing() {
+    let world = World::start();
+    world.import(&[]);
+    for (arguments, note) in [
+        (&["credential", "list"][..], "there is no credential"),
+        (&["inspect", "registrations"], "nobody is registered"),
+        (&["inspect", "associations"], "nobody is connected"),
+    ] {
+        let listed = world.run(arguments).success();
+        assert_eq!((listed.stdout.as_str(), listed.stderr.trim()), ("", note));
+    }
+    for (arguments, hint) in [
+        (&["serve", "--config", "none.toml"][..], "--config names another file"),
+        (&["device", "attach"], "--device names another"),
+    ] {
+        let refused = world.run(arguments);
+        assert_eq!(refused.code(), 2);
+        assert!(refused.stderr.contains(hint), "{}", refused.stderr);
+    }
+}
+
 /// A second revocation says when the first one was; the audit has one.
 #[test]
 fn what_is_revoked_already_is_said_to_be() {

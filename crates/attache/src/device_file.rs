@@ -104,7 +104,10 @@ impl DeviceFile {
     /// Reads the file at `path`.
     pub(crate) fn load(path: &Path) -> Result<Self, Failure> {
         let text = zeroize::Zeroizing::new(fs::read_to_string(path).map_err(|error| {
-            Failure::usage(format_args!("cannot read the device file {}: {error}", path.display()))
+            let path = path.display();
+            Failure::usage(format_args!(
+                "cannot read the device file {path}: {error} (--device names another)"
+            ))
         })?);
         let open = fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o077 != 0);
         if open && text.contains("key_hex") {

@@ -59,7 +59,15 @@ async fn associations(arguments: InspectAssociations, json: bool) -> Done {
             break;
         }
     }
+    note_if(after == arguments.after && left > 0, "nobody is connected");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says to a person that nothing was listed, which an empty screen leaves open.
+fn note_if(nothing: bool, note: &str) {
+    if nothing {
+        eprintln!("{note}");
+    }
 }
 
 /// AE-ID-Stems come before the resourceIDs of CSEs, which begin with a small letter: one order for both types.
@@ -88,6 +96,7 @@ async fn registrations(arguments: InspectRegistrations, json: bool) -> Done {
             }
         }
     }
+    note_if(left == arguments.limit && left > 0, "nobody is registered");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -198,7 +207,7 @@ async fn pages(store: &Store, limit: u32, json: bool) -> Result<(), Failure> {
                 "{}  {:<20} {:<8} {}  {}  {}  {}",
                 record.at,
                 record.action,
-                record.outcome,
+                record.outcome.as_str(),
                 shown(&record.credential_id),
                 shown(&record.entity),
                 shown(&record.source),

@@ -125,9 +125,10 @@ fn decide(
         })
         .collect();
     if active.is_empty() && registered.is_none() {
-        return Err(StoreError::abandon(
-            "the entity has no credential and no registration: there is no equipment to replace",
-        ));
+        let entity = new.entity.as_ref().map(ToString::to_string).unwrap_or_default();
+        return Err(StoreError::abandon(format!(
+            "{entity} has no credential and no registration: there is no equipment to replace"
+        )));
     }
     // More were not read, and one that is left out would stay open.
     if old.len() >= usize::try_from(store::MAX_PAGE).unwrap_or(usize::MAX) {

@@ -73,7 +73,7 @@ pub(crate) struct Config {
 #[derive(Debug, Error)]
 pub(crate) enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read the configuration {}: {error}", path.display())]
+    #[error("cannot read the configuration {}: {error} (--config names another file)", path.display())]
     Unreadable {
         path: PathBuf,
         #[source]

@@ -3,7 +3,11 @@
 use std::{fmt::Write as _, io::Read as _, path::PathBuf};
 
 use keys::{Kpsa, OsRng, PskIdentity, Rng as _, Secret};
-use onem2m::id::{EntityId, ResourceName};
+use onem2m::{
+    id::{EntityId, ResourceName},
+    resource::attr,
+};
+use store::{Resources as _, Store};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -43,6 +47,30 @@ pub(super) struct Half<'a> {
     pub(super) psk_identity: &'a PskIdentity,
     pub(super) entity: Option<&'a EntityId>,
     pub(super) key: &'a Kpsa,
+    /// The registration that waits for the device, if there is one.
+    pub(super) registered: Option<Registered>,
+}
+
+/// What a device has to say of itself to be recognised as the one that is registered.
+pub(super) struct Registered {
+    name: String,
+    app_id: String,
+}
+
+/// The registration of `entity`, if it is an AE and has one.
+pub(super) async fn registered(
+    store: &Store,
+    entity: Option<&EntityId>,
+) -> Result<Option<Registered>, Failure> {
+    let Some(EntityId::Ae(ae)) = entity.cloned() else { return Ok(None) };
+    let found = store.read(move |records| {
+        let found = records.resource(ae.stem().as_str())?;
+        Ok(found.filter(|found| found.creator.as_deref() == Some(ae.to_string().as_str())))
+    });
+    Ok(found.await?.and_then(|resource| {
+        let app_id = resource.attributes.get(attr::API)?.as_str()?.to_owned();
+        Some(Registered { name: resource.rn, app_id })
+    }))
 }
 
 impl Half<'_> {
@@ -77,9 +105,7 @@ impl Half<'_> {
     /// What the device needs: the registrar's address, the key, the identity.
     fn text(&self, arguments: &DeviceHalfArg) -> Result<Zeroizing<String>, Failure> {
         let address = self.registrar(arguments)?;
-        let name = self.psk_identity.as_str().split('@').next().unwrap_or_default();
-        // An imported psk_identity may be anything.
-        let name = if name.parse::<ResourceName>().is_ok() { name } else { "device" };
+        let (name, app_id) = self.application();
         let mut text = Zeroizing::new(String::with_capacity(1024));
         let mut write = |line: std::fmt::Arguments<'_>| writeln!(text, "{line}").map_err(Failure::internal);
         write(format_args!(
@@ -104,8 +130,19 @@ impl Half<'_> {
                 "# stem = \"C…\"        assigned by the registrar, remembered beside this file"
             ))?,
         }
-        write(format_args!("name = \"{name}\"\napp_id = \"N{name}\""))?;
+        write(format_args!("name = \"{name}\"\napp_id = {}", toml::Value::from(app_id)))?;
         Ok(text)
+    }
+
+    /// resourceName and App-ID: those that are registered, else something to begin with.
+    fn application(&self) -> (String, String) {
+        if let Some(registered) = &self.registered {
+            return (registered.name.clone(), registered.app_id.clone());
+        }
+        let name = self.psk_identity.as_str().split('@').next().unwrap_or_default();
+        // An imported psk_identity may be anything.
+        let name = if name.parse::<ResourceName>().is_ok() { name } else { "device" };
+        (name.to_owned(), format!("N{name}"))
     }
 }
 

@@ -58,7 +58,22 @@ async fn add(arguments: CredentialAdd, json: bool) -> Done {
     if key.is_short() {
         eprintln!("warning: the key is shorter than 16 octets (--allow-short-key)");
     }
-    let half = Half { config: &config, psk_identity: &psk_identity, entity: entity.as_ref(), key: &key };
+    let known = CredentialId::saef_key(&psk_identity);
+    let known = store.read(move |records| records.credential_record(&known)).await?;
+    if let Some(known) = known.filter(|known| known.credential.state == CredentialState::Revoked) {
+        return Err(Failure::usage(format_args!(
+            "psk_identity \"{psk_identity}\" is that of a credential that was revoked at {}, and stays reserved: choose \
+             another one",
+            known.changed
+        )));
+    }
+    let half = Half {
+        config: &config,
+        psk_identity: &psk_identity,
+        entity: entity.as_ref(),
+        key: &key,
+        registered: None,
+    };
     let half = half.write(&arguments.half)?;
     let mut new = NewCredential::new(Function::Cse, psk_identity, key, kind);
     new.entity = entity;
@@ -132,6 +147,7 @@ async fn list(arguments: CredentialList, json: bool) -> Done {
     let store = stored::open_existing(&Config::load(&arguments.config.config)?)?;
     let mut after = arguments.after;
     let mut left = arguments.limit;
+    let mut listed = false;
     while left > 0 {
         let page = CredentialPage {
             function: Function::Cse,
@@ -141,6 +157,7 @@ async fn list(arguments: CredentialList, json: bool) -> Done {
         let rows = store.read(move |records| records.credentials(&page)).await?;
         let Some(last) = rows.last() else { break };
         after = Some(last.credential.psk_identity.as_str().to_owned());
+        listed = true;
         left -= u32::try_from(rows.len()).unwrap_or(left);
         for row in rows {
             let fact = show::fact(&row);
@@ -151,6 +168,9 @@ async fn list(arguments: CredentialList, json: bool) -> Done {
             let line = format!("{:<8} {:<40} {entity}{until}", credential.state, credential.psk_identity);
             say(json, &fact, line);
         }
+    }
+    if !listed && arguments.limit > 0 {
+        eprintln!("there is no credential");
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 use store::{NewCredential, Store};
 
 use super::{
-    half::{Half, secret, told},
+    half::{Half, registered, secret, told},
     length_policy, not_yet_over, psk_identity,
 };
 use crate::{
@@ -34,7 +34,9 @@ pub(super) async fn run(arguments: CredentialRebind, json: bool) -> Done {
     let key = Kpsa::new(secret(&arguments.key)?, length_policy(arguments.allow_short_key));
     let key = key.map_err(Failure::usage)?;
     let store = stored::open_existing(&config)?;
-    let half = Half { config: &config, psk_identity: &psk_identity, entity: Some(&entity), key: &key };
+    let registered = registered(&store, Some(&entity)).await?;
+    let half =
+        Half { config: &config, psk_identity: &psk_identity, entity: Some(&entity), key: &key, registered };
     let half = half.write(&arguments.half)?;
     let mut new = NewCredential::new(Function::Cse, psk_identity, key, entity.kind());
     new.entity = Some(entity.clone());

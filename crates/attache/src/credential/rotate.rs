@@ -7,7 +7,7 @@ use serde_json::json;
 use store::{AuditMut as _, Conflict, Credentials as _, CredentialsMut as _};
 
 use super::{
-    half::{Half, secret, told},
+    half::{Half, registered, secret, told},
     length_policy,
 };
 use crate::{
@@ -31,7 +31,8 @@ pub(super) async fn run(arguments: CredentialRotate, json: bool) -> Done {
     };
     let key = Kpsa::new(secret, length_policy(known.allow_short_key)).map_err(Failure::usage)?;
     let entity = known.entity.as_ref();
-    let half = Half { config: &config, psk_identity: &known.psk_identity, entity, key: &key };
+    let registered = registered(&store, entity).await?;
+    let half = Half { config: &config, psk_identity: &known.psk_identity, entity, key: &key, registered };
     let half = half.write(&arguments.half)?;
     let rotated = store
         .write("credential.rotate", move |tx| {
