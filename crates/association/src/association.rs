@@ -1,10 +1,7 @@
 use std::net::IpAddr;
 
 use keys::{Kpsa, Secret};
-use openssl::{
-    error::ErrorStack,
-    ssl::{NameType, ShutdownState, Ssl, SslStream, StatusType},
-};
+use openssl::ssl::{NameType, ShutdownState, Ssl, SslStream, StatusType};
 
 use crate::{
     Alert, ClientContext, ClientPsk, ClientSession, Error, IdentityAsSent, NewSession, Presented, Proved,
@@ -494,7 +491,7 @@ pub(crate) fn approach_error(stream: &SslStream<MemIo>, complaint: Complaint) ->
 
 /// OpenSSL's errors are per thread, and one left by somebody else would be taken for this call's.
 fn clear_errors() {
-    drop(ErrorStack::get());
+    ossl::forget_errors();
 }
 
 /// The name as SNI carries it: no address, no trailing dot (RFC 6066 §3).

@@ -7,7 +7,7 @@ use openssl::ssl::{SslContext, SslContextBuilder, SslMethod, SslOptions, SslRef,
 use ossl::Kinds;
 
 use crate::{
-    Alert, ClientIdentity, CredentialError, Error, Presented, SuitePolicy,
+    Alert, ClientIdentity, CredentialError, Error, Presented, Suite, SuitePolicy,
     context::common,
     credential::{install_chain, install_key},
     server_context::set_kinds,
@@ -184,8 +184,11 @@ fn install_check(context: &mut SslContextBuilder, check: ServerCheck) -> Result<
     Ok(())
 }
 
-/// Called also where the server has stapled nothing.
+/// Called also where the server has stapled nothing, and where it proves itself with a pre-shared key.
 fn judge_staple(ssl: &SslRef, check: &StapleCheck) -> bool {
+    if ossl::chosen_suite(ssl).and_then(Suite::from_id).is_some_and(|suite| !suite.is_certificate()) {
+        return true;
+    }
     let Some(slot) = slot::client_slot(ssl) else { return false };
     let Some(presented) = slot.presented() else { return false };
     let verdict = catch_unwind(AssertUnwindSafe(|| check(ssl.ocsp_status(), &presented)));

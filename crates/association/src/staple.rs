@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The OCSP response that a server sends with its certificate to clients that ask. All clones are one; what is
-/// set counts from the next handshake on.
+/// set counts from the next handshake on. OpenSSL since 3.6 leaves out what is no `OCSPResponse`, what is good
+/// news of another certificate, and any for a certificate that has signed itself.
 #[derive(Debug, Clone, Default)]
 pub struct Staple(Arc<Mutex<Option<Arc<[u8]>>>>);
 

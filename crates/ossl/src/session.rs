@@ -57,17 +57,23 @@ fn rule_index() -> Result<Index<SslContext, Rule>, ErrorStack> {
 }
 
 unsafe extern "C" fn not_resumable(ssl: *mut SSL, _forward_secret: c_int) -> c_int {
-    // SAFETY: the SSL is live during the call, which reads one field.
-    let suite = unsafe { SSL_get_pending_cipher(ssl) };
-    // SAFETY: an SSL_CIPHER is never freed, and this one is not null.
-    let suite = (!suite.is_null()).then(|| unsafe { openssl_sys::SSL_CIPHER_get_protocol_id(suite) });
     // SAFETY: the SSL is live during the call and the reference does not outlast it.
     let ssl = unsafe { SslRef::from_ptr(ssl) };
+    let suite = chosen_suite(ssl);
     let resumable = catch_unwind(AssertUnwindSafe(|| {
         let rule = rule_index().ok().and_then(|index| ssl.ssl_context().ex_data(index));
         rule.is_some_and(|rule| rule(ssl, suite))
     }));
     c_int::from(!resumable.unwrap_or(false))
+}
+
+/// The number of the suite that the ServerHello of a handshake under way names, at either end.
+#[must_use]
+pub fn chosen_suite(ssl: &SslRef) -> Option<u16> {
+    // SAFETY: the pointer is that of a live SSL borrowed for the call, which reads one field.
+    let suite = unsafe { SSL_get_pending_cipher(ssl.as_ptr()) };
+    // SAFETY: an SSL_CIPHER is never freed, and this one is not null.
+    (!suite.is_null()).then(|| unsafe { openssl_sys::SSL_CIPHER_get_protocol_id(suite) })
 }
 
 type Filter = Box<dyn Fn(&SslRef, &SslSessionRef) -> bool + Send + Sync>;

@@ -10,4 +10,6 @@ mod handshake;
 mod hostile;
 mod indistinguishable;
 mod maker;
+mod raw_key;
+mod staple;
 mod wire;

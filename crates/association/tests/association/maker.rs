@@ -16,7 +16,7 @@ use openssl::{
     x509::{X509, X509Name},
 };
 
-/// A self-signed certificate for P-256 with its key.
+/// A certificate for P-256 with its key, signed by that key or by another.
 #[derive(Clone)]
 pub(crate) struct Made {
     pub(crate) key: PKey<Private>,
@@ -30,19 +30,30 @@ impl Made {
     }
 
     pub(crate) fn with_key(name: &str, key: PKey<Private>) -> Self {
-        let mut subject = X509Name::builder().unwrap();
-        subject.append_entry_by_nid(Nid::COMMONNAME, name).unwrap();
-        let subject = subject.build();
+        Self::signed(name, key.clone(), name, &key)
+    }
+
+    fn signed(name: &str, key: PKey<Private>, issuer: &str, by: &PKey<Private>) -> Self {
+        let named = |name: &str| {
+            let mut subject = X509Name::builder().unwrap();
+            subject.append_entry_by_nid(Nid::COMMONNAME, name).unwrap();
+            subject.build()
+        };
         let mut builder = X509::builder().unwrap();
         builder.set_version(2).unwrap();
         builder.set_serial_number(&BigNum::from_u32(7).unwrap().to_asn1_integer().unwrap()).unwrap();
-        builder.set_subject_name(&subject).unwrap();
-        builder.set_issuer_name(&subject).unwrap();
+        builder.set_subject_name(&named(name)).unwrap();
+        builder.set_issuer_name(&named(issuer)).unwrap();
         builder.set_pubkey(&key).unwrap();
         builder.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
         builder.set_not_after(&Asn1Time::days_from_now(2).unwrap()).unwrap();
-        builder.sign(&key, MessageDigest::sha256()).unwrap();
+        builder.sign(by, MessageDigest::sha256()).unwrap();
         Self { key, certificate: builder.build() }
+    }
+
+    /// OpenSSL staples nothing to a certificate that has signed itself.
+    pub(crate) fn issued(name: &str, issuer: &str) -> Self {
+        Self::signed(name, Self::new(name).key, issuer, &made(issuer).key)
     }
 
     pub(crate) fn der(&self) -> Vec<u8> {
@@ -69,6 +80,10 @@ impl Made {
 /// The certificate of this name, the same for every call.
 pub(crate) fn made(name: &str) -> Made {
     static ALL: OnceLock<Mutex<HashMap<String, Made>>> = OnceLock::new();
-    let mut all = ALL.get_or_init(Mutex::default).lock().unwrap();
-    all.entry(name.to_owned()).or_insert_with(|| Made::new(name)).clone()
+    let all = ALL.get_or_init(Mutex::default);
+    if let Some(made) = all.lock().unwrap().get(name) {
+        return made.clone();
+    }
+    let made = if name == "server" { Made::issued(name, "root") } else { Made::new(name) };
+    all.lock().unwrap().entry(name.to_owned()).or_insert(made).clone()
 }

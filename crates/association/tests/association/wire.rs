@@ -6,8 +6,8 @@ use std::{
 };
 
 use association::{
-    Association, ClientContext, ClientPsk, Error, Handshake, IdentityAsSent, KeyAnswer, Progress,
-    ReadOutcome, ServerContext, ServerNames, SessionAnswer, SuitePolicy, Verdict,
+    Association, ClientContext, ClientPsk, Error, Handshake, IdentityAsSent, KeyAnswer, Presented, Progress,
+    ReadOutcome, ServerContext, ServerNames, SessionAnswer, SessionHandle, SuitePolicy, Verdict,
 };
 use keys::{KeyLengthPolicy, Kpsa, Secret};
 use openssl::ssl::{Ssl, SslContext, SslContextBuilder, SslMethod, SslStream};
@@ -68,59 +68,88 @@ pub(crate) struct Run {
     pub(crate) from_server: Vec<u8>,
 }
 
-/// Carries octets between the ends in pieces of `piece` octets until neither has any more.
-/// `alter` sees each of the client's flights before the server does.
+impl Run {
+    fn new() -> Self {
+        let nothing = || Err(Error::ClosedInHandshake);
+        Self { client: nothing(), server: nothing(), from_client: Vec::new(), from_server: Vec::new() }
+    }
+}
+
+/// How a test answers a server.
+pub(crate) struct Answers<'a> {
+    pub(crate) key: &'a mut dyn FnMut(&IdentityAsSent) -> KeyAnswer,
+    pub(crate) verdict: &'a mut dyn FnMut(&Presented) -> Verdict,
+    pub(crate) session: &'a mut dyn FnMut(&SessionHandle) -> SessionAnswer,
+}
+
+impl Answers<'_> {
+    /// Drives an end until it needs input or is through.
+    fn progress(&mut self, end: &mut Association, result: &mut Result<Handshake, Error>, over: &mut bool) {
+        while !*over {
+            match end.step() {
+                Ok(Progress::WantsInput) => break,
+                Ok(Progress::NeedsKey(identity)) => end.answer_key((self.key)(&identity)),
+                Ok(Progress::NeedsSession(handle)) => end.answer_session((self.session)(&handle)),
+                Ok(Progress::NeedsVerdict(presented)) => end.answer_verdict((self.verdict)(&presented)),
+                Ok(Progress::Established(handshake)) => (*result, *over) = (Ok(handshake), true),
+                Err(error) => (*result, *over) = (Err(error), true),
+            }
+        }
+    }
+
+    /// Carries octets between the ends in pieces of `piece` octets until neither has any more.
+    /// `alter` sees each of the client's flights before the server does.
+    pub(crate) fn run(
+        &mut self,
+        client: &mut Association,
+        server: &mut Association,
+        piece: usize,
+        mut alter: impl FnMut(Vec<u8>) -> Vec<u8>,
+    ) -> Run {
+        let mut run = Run::new();
+        let mut over = [false; 2];
+        loop {
+            self.progress(client, &mut run.client, &mut over[0]);
+            let mut flight = Vec::new();
+            client.take_output(&mut flight);
+            let flight = alter(flight);
+            for part in flight.chunks(piece) {
+                let mut part = part;
+                while !part.is_empty() {
+                    let taken = server.feed(part);
+                    part = &part[taken..];
+                    self.progress(server, &mut run.server, &mut over[1]);
+                }
+            }
+            run.from_client.extend(&flight);
+            let mut back = Vec::new();
+            server.take_output(&mut back);
+            for part in back.chunks(piece) {
+                assert_eq!(client.feed(part), part.len());
+                self.progress(client, &mut run.client, &mut over[0]);
+            }
+            run.from_server.extend(&back);
+            if back.is_empty() && client.output().is_empty() {
+                return run;
+            }
+        }
+    }
+}
+
+/// Like [`Answers::run`] with a server that is asked for keys only.
 pub(crate) fn run_altered(
     client: &mut Association,
     server: &mut Association,
     piece: usize,
     mut answer: impl FnMut(&IdentityAsSent) -> KeyAnswer,
-    mut alter: impl FnMut(Vec<u8>) -> Vec<u8>,
+    alter: impl FnMut(Vec<u8>) -> Vec<u8>,
 ) -> Run {
-    let mut run = Run {
-        client: Err(Error::ClosedInHandshake),
-        server: Err(Error::ClosedInHandshake),
-        from_client: Vec::new(),
-        from_server: Vec::new(),
+    let mut answers = Answers {
+        key: &mut answer,
+        verdict: &mut |presented| panic!("asked for a verdict on {presented:?}"),
+        session: &mut |handle| panic!("asked for session {handle:?}"),
     };
-    let mut over = [false; 2];
-    let mut progress = |end: &mut Association, result: &mut Result<Handshake, Error>, over: &mut bool| {
-        while !*over {
-            match end.step() {
-                Ok(Progress::WantsInput) => break,
-                Ok(Progress::NeedsKey(identity)) => end.answer_key(answer(&identity)),
-                Ok(Progress::NeedsSession(_)) => end.answer_session(SessionAnswer::Full),
-                Ok(Progress::NeedsVerdict(_)) => end.answer_verdict(Verdict::Accept),
-                Ok(Progress::Established(handshake)) => (*result, *over) = (Ok(handshake), true),
-                Err(error) => (*result, *over) = (Err(error), true),
-            }
-        }
-    };
-    loop {
-        progress(client, &mut run.client, &mut over[0]);
-        let mut flight = Vec::new();
-        client.take_output(&mut flight);
-        let flight = alter(flight);
-        for part in flight.chunks(piece) {
-            let mut part = part;
-            while !part.is_empty() {
-                let taken = server.feed(part);
-                part = &part[taken..];
-                progress(server, &mut run.server, &mut over[1]);
-            }
-        }
-        run.from_client.extend(&flight);
-        let mut back = Vec::new();
-        server.take_output(&mut back);
-        for part in back.chunks(piece) {
-            assert_eq!(client.feed(part), part.len());
-            progress(client, &mut run.client, &mut over[0]);
-        }
-        run.from_server.extend(&back);
-        if back.is_empty() && client.output().is_empty() {
-            return run;
-        }
-    }
+    answers.run(client, server, piece, alter)
 }
 
 pub(crate) fn run(
@@ -195,34 +224,36 @@ pub(crate) fn bare_client(with: impl FnOnce(&mut SslContextBuilder)) -> SslStrea
 
 /// Carries octets between a plain client and ours until neither has any more.
 pub(crate) fn run_bare(client: &mut SslStream<Pipe>, server: &mut Association) -> Run {
-    let mut run = Run {
-        client: Err(Error::ClosedInHandshake),
-        server: Err(Error::ClosedInHandshake),
-        from_client: Vec::new(),
-        from_server: Vec::new(),
+    let mut answers = Answers {
+        key: &mut |_| KeyAnswer::Key(key(7)),
+        verdict: &mut |_| Verdict::Accept,
+        session: &mut |_| SessionAnswer::Full,
     };
-    let mut over = false;
-    loop {
-        let _ = client.do_handshake();
-        let flight = std::mem::take(&mut client.get_mut().output);
-        assert_eq!(server.feed(&flight), flight.len());
-        run.from_client.extend(&flight);
-        while !over {
-            match server.step() {
-                Ok(Progress::WantsInput) => break,
-                Ok(Progress::NeedsKey(_)) => server.answer_key(KeyAnswer::Key(key(7))),
-                Ok(Progress::NeedsSession(_)) => server.answer_session(SessionAnswer::Full),
-                Ok(Progress::NeedsVerdict(_)) => server.answer_verdict(Verdict::Accept),
-                Ok(Progress::Established(handshake)) => (run.server, over) = (Ok(handshake), true),
-                Err(error) => (run.server, over) = (Err(error), true),
+    answers.run_bare(client, server)
+}
+
+impl Answers<'_> {
+    /// Like [`Answers::run`] with a client of plain OpenSSL.
+    pub(crate) fn run_bare(&mut self, client: &mut SslStream<Pipe>, server: &mut Association) -> Run {
+        let mut run = Run::new();
+        let mut over = false;
+        loop {
+            let _ = client.do_handshake();
+            let flight = std::mem::take(&mut client.get_mut().output);
+            let mut rest = flight.as_slice();
+            while !rest.is_empty() {
+                let taken = server.feed(rest);
+                rest = &rest[taken..];
+                self.progress(server, &mut run.server, &mut over);
             }
-        }
-        let mut back = Vec::new();
-        server.take_output(&mut back);
-        client.get_mut().input.extend(&back);
-        run.from_server.extend(&back);
-        if back.is_empty() && flight.is_empty() {
-            return run;
+            run.from_client.extend(&flight);
+            let mut back = Vec::new();
+            server.take_output(&mut back);
+            client.get_mut().input.extend(&back);
+            run.from_server.extend(&back);
+            if back.is_empty() && flight.is_empty() {
+                return run;
+            }
         }
     }
 }
