@@ -40,12 +40,13 @@ mod settings;
 mod standing;
 mod subscription;
 mod task;
+mod token;
 mod update;
 pub mod upstream;
 
 pub use forward::{Carried, NextHops, NotCarried};
 pub use mirror::Mirror;
-pub use rebind::{Replaced, replace_equipment};
+pub use rebind::{Replaced, replace_by_enrolment, replace_equipment};
 pub use registrar::{Registrar, Witness};
 pub use resolve::is_remote_cse_id;
 pub use route::{Direction, NextHop};

@@ -11,7 +11,7 @@ use onem2m::{
     status::ResponseStatusCode,
     time::Clock,
 };
-use store::{AuditRecord, Credentials, Outcome, Resources, Store, StoreError, Tx};
+use store::{AuditRecord, Enrolments as _, Outcome, Resources, Store, StoreError, Tx};
 
 use crate::{
     admission::RANDOM_OCTETS,
@@ -25,6 +25,7 @@ use crate::{
     standing::{Question, Standing},
     subscription::{Remembered, SubscriptionState, subscription_state},
     task::{self, Done, Stop, Task},
+    token::{self, Shown},
 };
 
 /// Hears of every request that was refused because of who asked. Called in the middle of a request: it must
@@ -114,11 +115,12 @@ impl Registrar {
     /// As [`Self::handle`], for requests that may have come outside of an association. The caller vouches for the
     /// channel: [`Channel::Local`] is for endpoints that only this equipment reaches, and that the operator
     /// switched on.
-    pub async fn handle_over(&self, channel: &Channel, request: Request) -> Response {
+    pub async fn handle_over(&self, channel: &Channel, mut request: Request) -> Response {
+        let shown = token::take(&mut request);
         if let Channel::Local(peer) = channel {
             self.locals.came(peer);
         }
-        match self.carry_out(channel, &request).await {
+        match self.carry_out(channel, &request, shown).await {
             Ok(response) => response,
             Err(Stop::Refuse(refuse)) => {
                 self.note_refusal(channel, &request, &refuse);
@@ -132,12 +134,13 @@ impl Registrar {
         }
     }
 
-    async fn carry_out(&self, channel: &Channel, request: &Request) -> Result<Response, Stop> {
+    async fn carry_out(&self, channel: &Channel, request: &Request, shown: Shown) -> Result<Response, Stop> {
+        let now = self.clock.now();
+        let token_shown = token::admit(&self.settings, &self.store, channel, request, shown, now).await?;
         match channel {
             Channel::Association(peer) if peer.subject().is_none() => self.learn_subject(peer).await?,
             Channel::Association(_) | Channel::Local(_) | Channel::Clear(_) => {}
         }
-        let now = self.clock.now();
         let from = FromParam::parse(request.fr.as_deref());
         let question = Question::about(&self.settings, channel, &from, receive::attempt(request));
         let standing = match &question {
@@ -162,6 +165,7 @@ impl Registrar {
             request: request.clone(),
             checked,
             question,
+            token_shown,
             now,
         };
         if let Some(target) = transit {
@@ -219,9 +223,11 @@ impl Registrar {
 
     /// The credential may have been given its identity over another association meanwhile.
     async fn learn_subject(&self, peer: &Arc<Peer>) -> Result<(), StoreError> {
-        let Some(id) = peer.credential_id().cloned() else { return Ok(()) };
-        let credential = self.store.read(move |records| records.credential_by_id(&id)).await?;
-        if let Some(entity) = credential.and_then(|credential| credential.entity) {
+        let Some(id) = peer.credential_id().cloned().filter(|_| peer.allowed().is_empty()) else {
+            return Ok(());
+        };
+        let credential = self.store.read(move |records| records.credential_facts(&id)).await?;
+        if let Some(entity) = credential.and_then(|credential| credential.subject) {
             // Only a request of the same association could have bound it first, and to the same identity.
             let _ = peer.bind(&entity);
         }

@@ -16,7 +16,7 @@ use onem2m::{
     time::Timestamp,
 };
 use serde_json::Value;
-use store::{Credentials, MAX_LISTED, Resource, Resources, StoreError};
+use store::{Enrolments, MAX_LISTED, Resource, Resources, StoreError};
 
 use crate::{
     marks,
@@ -137,7 +137,7 @@ impl Task {
     /// The next hop of this request, which is for the CSE `target`.
     pub(crate) fn next_hop(
         &self,
-        records: &(impl Resources + Credentials),
+        records: &(impl Resources + Enrolments),
         target: &CseId,
     ) -> Result<NextHop, Stop> {
         self.speaker_still_holds(records)?;

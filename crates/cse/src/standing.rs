@@ -6,7 +6,7 @@ use onem2m::{
     resource::ResourceType,
     time::Timestamp,
 };
-use store::{Credentials, Resource, Resources, StoreError};
+use store::{Enrolments, Resource, Resources, StoreError};
 
 use crate::{
     marks, representation, resolve::is_alive, resolve::remote_cse_id, route::Routes, settings::Settings,
@@ -52,7 +52,7 @@ impl Question {
 
     pub(crate) fn answer(
         &self,
-        records: &(impl Resources + Credentials),
+        records: &(impl Resources + Enrolments),
         settings: &Settings,
         routes: &Routes,
         now: Timestamp,
@@ -119,7 +119,7 @@ pub(crate) fn cse_registration(
 /// Whether `registree` lists `named` among the CSEs below it, and nothing that we know at first hand speaks
 /// against it: a CSE that registered here itself, or holds a key of ours, speaks for itself.
 fn leads_to(
-    records: &(impl Resources + Credentials),
+    records: &(impl Resources + Enrolments),
     settings: &Settings,
     registree: &Resource,
     named: &CseId,
@@ -129,9 +129,9 @@ fn leads_to(
         && !is_known_at_first_hand(records, settings, named, now)?)
 }
 
-/// Whether `cse` is registered here, or holds a key of ours.
+/// Whether `cse` is registered here, or holds a credential of ours.
 fn is_known_at_first_hand(
-    records: &(impl Resources + Credentials),
+    records: &(impl Resources + Enrolments),
     settings: &Settings,
     cse: &CseId,
     now: Timestamp,
@@ -139,6 +139,6 @@ fn is_known_at_first_hand(
     if cse_registration(records, settings, cse, now)?.is_some() {
         return Ok(true);
     }
-    let keys = records.credentials_of(&EntityId::Cse(cse.clone()))?;
-    Ok(keys.iter().any(|record| record.credential.state == CredentialState::Active))
+    let holders = records.holders_of(&EntityId::Cse(cse.clone()))?;
+    Ok(holders.iter().any(|credential| credential.state == CredentialState::Active))
 }

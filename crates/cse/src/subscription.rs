@@ -238,12 +238,12 @@ pub fn subscription_state(
 /// # Errors
 /// [`StoreError`] if the records cannot be read.
 pub fn is_left_out(
-    records: &(impl Resources + store::Credentials),
+    records: &(impl Resources + store::Enrolments),
     settings: &Settings,
     id: &CredentialId,
 ) -> Result<bool, StoreError> {
-    let Some(credential) = records.credential_by_id(id)? else { return Ok(false) };
-    let stem = match &credential.entity {
+    let Some(credential) = records.credential_facts(id)? else { return Ok(false) };
+    let stem = match &credential.subject {
         Some(EntityId::Cse(_)) => return Ok(false),
         Some(EntityId::Ae(ae)) => Some(ae.stem()),
         None => None,
@@ -434,7 +434,7 @@ impl Known {
     /// that two rules, or a rule and a credential, give to different devices.
     fn check(
         &self,
-        records: &impl store::Credentials,
+        records: &impl store::Enrolments,
         settings: &Settings,
         new: &ServiceRule,
     ) -> Result<(), StoreError> {
@@ -475,19 +475,15 @@ impl Known {
                 _ => {}
             }
             let ae = EntityId::Ae(AeId::of_stem(&settings.home.cse, stem.clone()));
-            for record in records.credentials_of(&ae)? {
-                let id = &record.credential.credential_id;
-                if record.credential.state == CredentialState::Active && !applies_to(rule, id) {
+            for credential in records.holders_of(&ae)? {
+                let id = &credential.credential_id;
+                if credential.state == CredentialState::Active && !rule.applies_to(Some(id)) {
                     return wrong(format!("{stem} belongs to credential {id}, which the rule leaves out"));
                 }
             }
         }
         Ok(())
     }
-}
-
-fn applies_to(rule: &Rule, id: &CredentialId) -> bool {
-    rule.credentials.iter().flatten().any(|pattern| pattern.matches(id))
 }
 
 fn append(

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use identity::{Channel, Function, OsPeer, Speaker, usable};
+use identity::{Channel, Function, OsPeer, Speaker};
 use onem2m::{
     id::{AeId, EntityId},
     primitive::{Request, Response},
@@ -11,7 +11,7 @@ use onem2m::{
     time::Timestamp,
 };
 use store::{
-    AuditMut, AuditRecord, Credentials, CredentialsMut, Outcome, Reader, Resource, Resources, ResourcesMut,
+    AuditMut, AuditRecord, CredentialsMut, Enrolments, Outcome, Reader, Resource, Resources, ResourcesMut,
     StoreError, Tx,
 };
 
@@ -78,6 +78,8 @@ pub(crate) struct Task {
     pub(crate) checked: Checked,
     /// What the check of the originator depended on; it is asked again inside of the transaction.
     pub(crate) question: Question,
+    /// The request showed an identity token, which was accepted.
+    pub(crate) token_shown: bool,
     pub(crate) now: Timestamp,
 }
 
@@ -157,7 +159,8 @@ impl Task {
             None
         };
         let (settings, request, checked) = (&self.settings, &self.request, &self.checked);
-        let decision = update::decide(settings, request, checked, &target, children_until, self.now)?;
+        let decision =
+            update::decide(settings, request, checked, &target, children_until, self.token_shown, self.now)?;
         self.apply(tx, decision)
     }
 
@@ -210,6 +213,9 @@ impl Task {
         match admission::choose(settings, &self.channel, speaker, rules, app_id, roles)? {
             Choice::Known(ae) => Ok(Assigned::Known(ae)),
             Choice::NeedsAnnouncement => Ok(Assigned::NotPossible),
+            // A device with a list of AE-IDs gets none beside it (register A-26).
+            Choice::Given(ae) if self.is_listed(&ae) => Ok(Assigned::Known(ae)),
+            Choice::Given(_) | Choice::Fresh(..) if self.has_list() => Err(Refuse::not_yours().into()),
             Choice::Given(ae) => self.if_free(tx, ae)?.ok_or_else(|| Refuse::not_yours().into()),
             Choice::Fresh(letter, patterns) => {
                 for ae in admission::candidates(&self.settings, letter, &patterns, random) {
@@ -222,10 +228,26 @@ impl Task {
         }
     }
 
+    /// The AE-IDs that the association is bound to in place of one.
+    fn list(&self) -> &[AeId] {
+        match &self.channel {
+            Channel::Association(peer) => peer.allowed(),
+            Channel::Local(_) | Channel::Clear(_) => &[],
+        }
+    }
+
+    fn has_list(&self) -> bool {
+        !self.list().is_empty()
+    }
+
+    fn is_listed(&self, ae: &AeId) -> bool {
+        self.list().contains(ae)
+    }
+
     /// `ae`, unless it is registered or reserved for a credential: also for a withdrawn one, whose device other
     /// entities may still know by that name.
     fn if_free(&self, tx: &Tx<'_>, ae: AeId) -> Result<Option<Assigned>, StoreError> {
-        if !tx.credentials_of(&EntityId::Ae(ae.clone()))?.is_empty() {
+        if !tx.holders_of(&EntityId::Ae(ae.clone()))?.is_empty() {
             return Ok(None);
         }
         let occupant = tx.resource(ae.stem().as_str())?.filter(|resource| is_alive(resource, self.now));
@@ -239,7 +261,7 @@ impl Task {
 
     /// The speaker was judged before the transaction began. A credential may have been withdrawn or changed
     /// since, and the records that the judgement depended on may be others.
-    pub(crate) fn speaker_still_holds(&self, records: &(impl Credentials + Resources)) -> Result<(), Stop> {
+    pub(crate) fn speaker_still_holds(&self, records: &(impl Enrolments + Resources)) -> Result<(), Stop> {
         let gone = || {
             Refuse::new(
                 ResponseStatusCode::OriginatorNotAuthenticated,
@@ -248,13 +270,10 @@ impl Task {
         };
         if let Channel::Association(peer) = &self.channel {
             let credential = match peer.credential_id() {
-                Some(id) => records.credential_by_id(id)?,
+                Some(id) => records.credential_facts(id)?,
                 None => None,
             };
-            let holds = credential.is_some_and(|credential| {
-                credential.version == peer.version() && usable(&credential, Function::Cse, self.now).is_ok()
-            });
-            if !holds {
+            if !peer.still_holds(credential.as_ref(), Function::Cse, self.now) {
                 return Err(gone().into());
             }
         }

@@ -15,13 +15,15 @@ use crate::{
     settings::Settings,
 };
 
-/// Decides an UPDATE of `target`. `children_until` is the latest expirationTime below it.
+/// Decides an UPDATE of `target`. `children_until` is the latest expirationTime below it; with `token_shown`, it may be
+/// that nothing is to be altered.
 pub(crate) fn decide(
     settings: &Settings,
     request: &Request,
     checked: &Checked,
     target: &Resource,
     children_until: Option<Timestamp>,
+    token_shown: bool,
     now: Timestamp,
 ) -> Decided<Decision> {
     if target.ty == ResourceType::CseBase.code() {
@@ -29,6 +31,9 @@ pub(crate) fn decide(
     }
     access::by_default(target, &checked.speaker, true, Wish::Alter)?;
     let table = table(target)?;
+    if token_shown && table.is_bare(request.pc.as_ref()) {
+        return Ok(nothing_but_a_token(request, checked, target));
+    }
     let home = &settings.home.cse;
     let changes = table.changes(request.pc.as_ref(), home.sp())?;
     if let Speaker::Cse(cse) = &checked.speaker {
@@ -67,6 +72,17 @@ pub(crate) fn decide(
         audit: Some(audit),
         bind: None,
     })
+}
+
+/// A device that comes back shows its token, and alters nothing (register A-31).
+fn nothing_but_a_token(request: &Request, checked: &Checked, target: &Resource) -> Decision {
+    let content = render::content(target, given(request), checked.result_content);
+    Decision {
+        reply: render::reply(ResponseStatusCode::Updated, request, content),
+        changes: Vec::new(),
+        audit: None,
+        bind: None,
+    }
 }
 
 fn table(target: &Resource) -> Decided<&'static Table> {

@@ -15,7 +15,7 @@ use onem2m::{
 };
 use thiserror::Error;
 
-use crate::{Credential, Enrolment, Flavour, Method, UnknownName};
+use crate::{Credential, CredentialFacts, Enrolment, Flavour, Function, Method, UnknownName};
 
 /// After so many wrong identity tokens an association is to be closed (register A-32).
 pub const MAX_WRONG_TOKENS: u32 = 5;
@@ -289,6 +289,28 @@ impl Peer {
         if self.subject.get_or_init(|| subject.clone()) == subject { Ok(()) } else { Err(AlreadyBound) }
     }
 
+    /// Whether the association still stands for what it was made for: `credential` is what our records say of its
+    /// credential now, `None` if there is no record. A certificate that only its chain vouches for needs none, and
+    /// holds as long as there is none.
+    #[must_use]
+    pub fn still_holds(
+        &self,
+        credential: Option<&CredentialFacts>,
+        function: Function,
+        now: Timestamp,
+    ) -> bool {
+        match credential {
+            Some(credential) => {
+                credential.version == self.version() && credential.usable(function, now).is_ok()
+            }
+            None => {
+                self.version() == 0
+                    && matches!(self.framework, Framework::Certificate(Flavour::CseId | Flavour::AeId))
+                    && self.not_after().is_none_or(|end| now <= end)
+            }
+        }
+    }
+
     /// Counts a wrong identity token, and says how many there were. At [`MAX_WRONG_TOKENS`] the association is
     /// to be closed, and its address slowed down.
     pub fn wrong_token(&self) -> u32 {
@@ -311,7 +333,7 @@ pub struct AlreadyBound;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{CredentialState, Function};
+    use crate::CredentialState;
 
     fn token(name: &str, stem: &str) -> Enrolment {
         Enrolment {
@@ -408,6 +430,38 @@ mod tests {
         peer.bind(&of("Ctwo")).unwrap();
         assert_eq!(peer.bind(&of("Cthree")), Err(AlreadyBound));
         assert_eq!(peer.subject(), None);
+    }
+
+    /// F-19: what the records say today counts; a certificate alone holds while there is no record of it.
+    #[test]
+    fn an_association_holds_while_its_credential_does() {
+        let (now, end) = ("20260601T000000".parse().unwrap(), "20260701T000000".parse().unwrap());
+        let enrolment = Enrolment { method: Method::PublicKey, ..token("one", "Cone") };
+        let facts = enrolment.facts();
+        let made = Established::by_enrolment(Framework::PublicKeyHash, &enrolment);
+        let by_key = connected(made.clone());
+        assert!(by_key.still_holds(Some(&facts), Function::Cse, now));
+        for changed in [
+            CredentialFacts { version: 4, ..facts.clone() },
+            CredentialFacts { state: CredentialState::Revoked, ..facts.clone() },
+            CredentialFacts { not_after: Some("20260101T000000".parse().unwrap()), ..facts.clone() },
+            CredentialFacts { function: Function::Maf, ..facts.clone() },
+        ] {
+            assert!(!by_key.still_holds(Some(&changed), Function::Cse, now), "{changed:?}");
+        }
+        assert!(!by_key.still_holds(None, Function::Cse, now));
+        let framework = Framework::Certificate(Flavour::CseId);
+        let alone = Established { framework, version: 0, not_after: Some(end), ..made };
+        assert!(connected(alone.clone()).still_holds(None, Function::Cse, now));
+        assert!(!connected(alone.clone()).still_holds(Some(&facts), Function::Cse, now));
+        assert!(!connected(alone.clone()).still_holds(
+            None,
+            Function::Cse,
+            "20260701T000001".parse().unwrap()
+        ));
+        let of_key = Established { framework: Framework::PublicKeyHash, ..alone };
+        assert!(!connected(of_key).still_holds(None, Function::Cse, now));
+        assert!(!connected(Established::by_nothing()).still_holds(None, Function::Cse, now));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::{
 };
 
 use keys::{
-    CredentialId,
+    CredentialId, CredentialKind,
     pattern::{CredentialPattern, EntityPattern},
 };
 use onem2m::id::{AeIdStem, MAX_AE_ID_STEM, MAX_ID, RoleId, StemKind};
@@ -171,9 +171,15 @@ pub struct Rule {
 }
 
 impl Rule {
-    fn applies_to(&self, credential: Option<&CredentialId>) -> bool {
+    /// Whether it is for registrations over an association with `credential`, or, for `None`, without association.
+    ///
+    /// The record of an identity token says by itself who may use it, and so satisfies what a rule asks of the
+    /// credential, whichever it names (register A-48).
+    #[must_use]
+    pub fn applies_to(&self, credential: Option<&CredentialId>) -> bool {
         match (&self.credentials, credential) {
             (None, None) => true,
+            (Some(patterns), Some(id)) if is_token(id) => !patterns.is_empty(),
             (Some(patterns), Some(id)) => patterns.iter().any(|pattern| pattern.matches(id)),
             (None, Some(_)) | (Some(_), None) => false,
         }
@@ -183,6 +189,10 @@ impl Rule {
         self.app_ids.iter().any(|pattern| pattern.matches(applicant.app_id))
             && applicant.roles.iter().all(|role| self.roles.contains(role))
     }
+}
+
+fn is_token(id: &CredentialId) -> bool {
+    id.kind() == CredentialKind::IdentityToken
 }
 
 /// Who wants to register, apart from the AE-ID.
@@ -278,7 +288,14 @@ impl RuleBook {
     fn of<'a>(&'a self, credential: Option<&'a CredentialId>) -> impl Iterator<Item = &'a Rule> {
         let exact = credential.and_then(|id| self.exact.get(id.as_str()));
         let numbers = exact.into_iter().flatten().chain(&self.general);
-        numbers.filter_map(|number| self.rules.get(*number)).filter(move |rule| rule.applies_to(credential))
+        let some = numbers.filter_map(|number| self.rules.get(*number));
+        // A token satisfies rules that name others: which they are, no index tells.
+        let (some, all) = match credential.filter(|id| is_token(id)) {
+            Some(_) => (None, Some(self.rules.iter())),
+            None => (Some(some), None),
+        };
+        let candidates = some.into_iter().flatten().chain(all.into_iter().flatten());
+        candidates.filter(move |rule| rule.applies_to(credential))
     }
 
     /// Decides on the registration of an AE by `applicant`.
@@ -503,6 +520,47 @@ mod tests {
         assert_eq!(ask(&twice, LIGHT1, "N1", Wanted::Claimed(&stem("Ctwo"))), DENIED);
         let only_s = RuleBook::new([rule(Some(&["*"]), &["*"], &["S*"])]);
         assert_eq!(ask(&only_s, LIGHT1, "N1", Wanted::Open(None)), fresh(StemKind::S, &["S*"]));
+    }
+
+    /// Register A-48: certificates by their Credential-IDs of types 30 to 34; a token by its own record, and by
+    /// nothing else than an association.
+    #[test]
+    fn certificates_and_tokens() {
+        let one = stem("Clight1");
+        let credentials = [
+            "30-sha-256.f4OxZX_x_FO5LcGBSKHWXfwtSx-j1ncoSt3SABJtkGk",
+            "31-0.2.481.1.100.3030.10011",
+            "32-mn-7.in-cse.example.org",
+            "33-Clight1.mn-1.in-cse.example.org",
+            "34-urn:gsma:imei:90420156-025763-0",
+        ];
+        for (at, own) in credentials.iter().enumerate() {
+            let prefix = format!("{}*", &own[..3]);
+            for pattern in [*own, &prefix, "*"] {
+                let book = RuleBook::new([rule(Some(&[pattern]), &["*"], &["Clight1"])]);
+                assert_eq!(ask(&book, Some(own), "Nx", Wanted::Known(&one)), exactly("Clight1", true));
+                let other = credentials[(at + 1) % credentials.len()];
+                let expected = if pattern == "*" { exactly("Clight1", true) } else { NO_RULE };
+                assert_eq!(
+                    ask(&book, Some(other), "Nx", Wanted::Known(&one)),
+                    expected,
+                    "{pattern} for {other}"
+                );
+            }
+        }
+        let token = Some("90-ilvctxzKhjOTl8dj5Gbf8g");
+        let book = lights();
+        assert_eq!(ask(&book, token, "Nlight.example", Wanted::Known(&one)), exactly("Clight1", true));
+        assert_eq!(ask(&book, token, "Nother", Wanted::Known(&one)), NO_RULE, "the App-ID counts");
+        assert_eq!(
+            ask(&book, token, "Nlight.example", Wanted::Known(&stem("Cnone"))),
+            NO_RULE,
+            "the stem counts"
+        );
+        let local = Wanted::Known(&stem("Cgw"));
+        assert_eq!(ask(&book, token, "Ngw.example", local), NO_RULE, "a rule without association");
+        let empty = RuleBook::new([rule(Some(&[]), &["*"], &["*"])]);
+        assert_eq!(ask(&empty, token, "Nx", Wanted::Known(&one)), NO_RULE);
     }
 
     /// Registers.

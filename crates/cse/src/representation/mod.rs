@@ -161,6 +161,13 @@ impl Table {
         Ok(changes)
     }
 
+    /// Whether the content is of this type and gives no attribute at all.
+    pub(crate) fn is_bare(&self, content: Option<&Value>) -> bool {
+        let wrapper = content.and_then(Value::as_object).filter(|object| object.len() == 1);
+        let given = wrapper.and_then(|object| object.get(self.element)).and_then(Value::as_object);
+        given.is_some_and(Map::is_empty)
+    }
+
     /// The member that holds the representation, e.g. `m2m:ae`.
     pub(crate) const fn element_name(&self) -> &'static str {
         self.element

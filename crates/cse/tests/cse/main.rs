@@ -6,10 +6,12 @@
     reason = "a test may fail loudly and reads better with values"
 )]
 
+mod certificate;
 mod content;
 mod local;
 mod rebind;
 mod registration;
 mod remote_cse;
 mod subscription;
+mod token;
 mod world;

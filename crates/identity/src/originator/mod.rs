@@ -154,7 +154,11 @@ fn ae_speaks(home: &Home, peer: &Peer, from: &FromParam, attempt: Attempt) -> Re
     let bound = match peer.subject() {
         Some(EntityId::Ae(ae)) => Some(ae),
         Some(EntityId::Cse(_)) => return Err(Refusal::impersonation(RefusalReason::Impersonation)),
-        None => None,
+        // A list of one is that one, also where the choice is left to the registrar (register A-26).
+        None => match peer.allowed() {
+            [only] => Some(only),
+            _ => None,
+        },
     };
     match (from, attempt) {
         (FromParam::Stem(stem), _) => stem_speaks(home, bound, stem, attempt),

@@ -282,5 +282,12 @@ fn a_list_of_aes_speaks_as_each_of_them() {
         assert_eq!(ask(&channel, Some("/mn-cse-123456/Cone"), attempt), Err(BAD));
     }
     assert_eq!(ask(&channel, None, Attempt::CreateAe), Ok(Speaker::Unassigned(None)), "none is picked");
+    let only = Established { allowed: vec![of("Cone")], ..self::established(EntityKind::Ae, None) };
+    let only = Channel::Association(Arc::new(Peer::new(only, "127.0.0.1:5000".parse().unwrap())));
+    for from in [None, Some("C"), Some("Cone")] {
+        assert_eq!(ask(&only, from, Attempt::CreateAe), Ok(Speaker::Ae(of("Cone"))), "{from:?}");
+    }
+    assert_eq!(ask(&only, Some("S"), Attempt::CreateAe), Err(DENIED));
+    assert_eq!(ask(&only, Some("Ctwo"), Attempt::CreateAe), Err(DENIED));
     assert_eq!(ask(&channel, None, Attempt::Other), Err(BAD));
 }

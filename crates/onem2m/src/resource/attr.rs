@@ -400,6 +400,10 @@ names! {
     TYP = "typ", "type";
 }
 
+/// `identityToken`, an attribute of our own of `<AE>` and `<remoteCSE>`: written in a registration, never stored or
+/// returned. Not in [`ATTRIBUTES`], which has the standard's. The one place where its name is written.
+pub const IDTK: &str = "idtk";
+
 /// The long name of the attribute with this short name; `None` when the standard has none.
 pub fn long_name(short: &str) -> Option<&'static str> {
     let at = ATTRIBUTES.binary_search_by_key(&short, |(short, _)| short).ok()?;
@@ -419,6 +423,12 @@ mod tests {
             assert_eq!(long_name(short), Some(*long));
             assert!(is_attribute_name(short), "{short}");
         }
+    }
+
+    #[test]
+    fn our_own_names_are_none_of_the_standards() {
+        assert_eq!(long_name(IDTK), None);
+        assert!(is_attribute_name(IDTK) && MEMBERS.iter().all(|(short, _)| *short != IDTK));
     }
 
     #[test]
