@@ -139,6 +139,11 @@ impl Anchors {
         Self { crls_required: true, ..self.clone() }
     }
 
+    /// Every root in DER.
+    pub fn ders(&self) -> impl Iterator<Item = &[u8]> {
+        self.roots.iter().map(|root| root.der.as_slice())
+    }
+
     /// Whether nothing is trusted.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -3,9 +3,12 @@ use net::{ClientPsk, DialLimits, HttpConnection};
 use onem2m::{
     id::{AeIdStem, CseId},
     primitive::{Operation, Request, Response},
+    resource::attr,
 };
+use serde_json::json;
+use zeroize::Zeroizing;
 
-use crate::DeviceError;
+use crate::{DeviceError, RememberedSession};
 
 /// Release version that the device writes into its requests.
 const RELEASE: &str = "3";
@@ -37,6 +40,9 @@ pub struct Attachment {
     registrar: Registrar,
     originator: Option<AeIdStem>,
     requests: u64,
+    /// Still to be shown.
+    token: Option<Zeroizing<String>>,
+    session: Option<RememberedSession>,
 }
 
 impl Attachment {
@@ -50,7 +56,45 @@ impl Attachment {
         let name = registrar.server_name.as_deref();
         let connection =
             HttpConnection::connect(&registrar.address, psk, name, DialLimits::default()).await?;
-        Ok(Self { connection, registrar: registrar.clone(), originator: None, requests: 0 })
+        Ok(Self::over(connection, registrar.clone(), None, None))
+    }
+
+    pub(crate) const fn over(
+        connection: HttpConnection,
+        registrar: Registrar,
+        token: Option<Zeroizing<String>>,
+        session: Option<RememberedSession>,
+    ) -> Self {
+        Self { connection, registrar, originator: None, requests: 0, token, session }
+    }
+
+    /// Whether this association resumes an earlier one.
+    #[must_use]
+    pub fn is_resumed(&self) -> bool {
+        self.connection.handshake().resumed.is_some()
+    }
+
+    /// What is to be kept to resume this association later; once. Of no use before the device is registered.
+    pub const fn take_session(&mut self) -> Option<RememberedSession> {
+        self.session.take()
+    }
+
+    /// The identity token, if it is still to be shown.
+    pub(crate) const fn take_token(&mut self) -> Option<Zeroizing<String>> {
+        self.token.take()
+    }
+
+    /// Shows the identity token to a registrar at which the device is registered already, if it has one and has not
+    /// shown it: an UPDATE of its own `<AE>` with nothing else (register A-31). Requests other than a registration
+    /// are answered after that only.
+    ///
+    /// # Errors
+    /// [`DeviceError::Refused`] if the answer is no success; [`DeviceError::Transport`] if none came.
+    pub async fn identify(&mut self) -> Result<(), DeviceError> {
+        let (Some(token), Some(stem)) = (self.take_token(), self.originator.clone()) else { return Ok(()) };
+        let mut request = self.new_request(Operation::Update, stem.as_str());
+        request.pc = Some(json!({ "m2m:ae": { attr::IDTK: token.as_str() } }));
+        success(self.request(&request).await?).map(drop)
     }
 
     /// Name of the cipher suite that was agreed, e.g. `TLS_PSK_WITH_AES_128_CBC_SHA256`.

@@ -9,6 +9,17 @@ pub enum DeviceError {
     /// The registrar could not be reached, refused the handshake, or broke the rules.
     #[error(transparent)]
     Transport(#[from] NetError),
+    /// The registrar is not the one that is trusted. Nothing was sent to it.
+    #[error("the registrar is not the one that is trusted: {detail}")]
+    Untrusted {
+        /// What was wrong: certificate, field, clause.
+        detail: String,
+        /// How the handshake ended.
+        source: NetError,
+    },
+    /// The device's own certificate or key cannot be used.
+    #[error("the device's credential cannot be used")]
+    Credential(#[source] AssociationError),
     /// The registrar answered, but not with success.
     #[error("the registrar answered {}", .0.rsc)]
     Refused(Box<Response>),
@@ -26,7 +37,10 @@ impl DeviceError {
     pub const fn alert(&self) -> Option<Alert> {
         match self {
             Self::Transport(NetError::Refused {
-                source: AssociationError::KeyRefused { alert } | AssociationError::PeerAlert { alert },
+                source:
+                    AssociationError::KeyRefused { alert }
+                    | AssociationError::CertificateDenied { alert }
+                    | AssociationError::PeerAlert { alert },
                 ..
             }) => Some(*alert),
             _ => None,

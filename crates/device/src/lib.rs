@@ -18,12 +18,18 @@
 //! # Ok(()) }
 //! ```
 //!
-//! What this crate does not do: listen for requests from the registrar, enrol, or resume.
+//! A [`Device`] does the same with certificates, raw public keys and identity tokens, and resumes.
+//!
+//! What this crate does not do: listen for requests from the registrar, or enrol.
 
 mod attachment;
 mod error;
+mod proof;
 mod registration;
+mod session;
 
 pub use attachment::{Attachment, Registrar};
 pub use error::DeviceError;
+pub use proof::{Device, Proof, RegistrarTrust};
 pub use registration::{AeDescription, Registered};
+pub use session::RememberedSession;

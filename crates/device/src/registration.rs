@@ -65,7 +65,13 @@ impl Attachment {
         let mut request = self.new_request(Operation::Create, to);
         request.ty = Some(ResourceType::Ae.code());
         request.fr = ae.stem.as_ref().map(|stem| stem.as_str().to_owned());
-        request.pc = Some(ae.content());
+        let mut content = ae.content();
+        if let (Some(token), Some(ae)) =
+            (self.take_token(), content.get_mut("m2m:ae").and_then(Value::as_object_mut))
+        {
+            ae.insert(attr::IDTK.into(), json!(token.as_str()));
+        }
+        request.pc = Some(content);
         request
     }
 

@@ -1,6 +1,6 @@
 use std::{io, net::SocketAddr, time::Duration};
 
-use association::{Association, ClientContext, ClientPsk, Handshake, Progress, SuitePolicy};
+use association::{Association, ClientContext, ClientPsk, ClientSession, Handshake, Progress, SuitePolicy};
 use binding::http::{HttpError, request_to_http, response_from_http};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -121,7 +121,13 @@ impl Dialer {
     /// [`NetError::Tls`] if the suites cannot be used.
     pub fn new(suites: &SuitePolicy, limits: DialLimits) -> Result<Self, NetError> {
         let context = ClientContext::new(suites).map_err(NetError::Tls)?;
-        Ok(Self { context, limits })
+        Ok(Self::of(context, limits))
+    }
+
+    /// A client with these settings, of which a certificate may be one.
+    #[must_use]
+    pub const fn of(context: ClientContext, limits: DialLimits) -> Self {
+        Self { context, limits }
     }
 
     /// Opens an association to `address` (`host:port`, with `[…]` around an IPv6 address), proves to hold `psk`,
@@ -136,7 +142,23 @@ impl Dialer {
         psk: ClientPsk,
         server_name: Option<&str>,
     ) -> Result<HttpConnection, NetError> {
-        let association = Association::client(&self.context, psk, server_name).map_err(NetError::Tls)?;
+        self.connect_with(address, Some(psk), server_name, None).await
+    }
+
+    /// Like [`connect`](Self::connect), with a pre-shared key or without one, and with a session to be resumed if
+    /// the registrar agrees.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub async fn connect_with(
+        &self,
+        address: &str,
+        psk: Option<ClientPsk>,
+        server_name: Option<&str>,
+        resume: Option<&ClientSession>,
+    ) -> Result<HttpConnection, NetError> {
+        let association =
+            Association::client_with(&self.context, psk, server_name, resume).map_err(NetError::Tls)?;
         let connect = reach(address);
         let (tcp, remote) = match timeout(self.limits.connect_deadline, connect).await {
             Ok(reached) => {
@@ -150,6 +172,7 @@ impl Dialer {
             Ok(handshake) => handshake?,
             Err(_) => return Err(late(address, "the handshake", limit)),
         };
+        let session = stream.client_session();
         let (sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|source| NetError::Http { address: address.to_owned(), source })?;
@@ -165,6 +188,7 @@ impl Dialer {
             driver,
             ended,
             handshake,
+            session,
             remote,
             address: address.to_owned(),
             limits: self.limits.clone(),
@@ -218,6 +242,7 @@ pub struct HttpConnection {
     driver: AbortOnDropHandle<()>,
     ended: CancellationToken,
     handshake: Handshake,
+    session: Option<ClientSession>,
     remote: SocketAddr,
     address: String,
     limits: DialLimits,
@@ -242,6 +267,11 @@ impl HttpConnection {
     #[must_use]
     pub const fn handshake(&self) -> &Handshake {
         &self.handshake
+    }
+
+    /// What may be remembered to resume this association later; once.
+    pub const fn take_session(&mut self) -> Option<ClientSession> {
+        self.session.take()
     }
 
     /// The address that was reached.

@@ -79,7 +79,8 @@ pub use server_tls::ServerTls;
 
 /// What users of this crate need of `association`, which they do not see.
 pub use association::{
-    Alert, ClientProof, ClientPsk, Error as AssociationError, Handshake, NewSession, Presented, PrivateKey,
-    Resumption, SavedSession, ServerContext, ServerCredential, ServerNames, SessionHandle, SessionKind,
-    Staple, Suite, SuitePolicy, TicketKey, TicketKeys,
+    Alert, ClientContext, ClientIdentity, ClientProof, ClientPsk, ClientSession, CredentialError,
+    Error as AssociationError, Handshake, NewSession, Presented, PrivateKey, Resumption, SavedSession,
+    ServerCheck, ServerContext, ServerCredential, ServerNames, SessionHandle, SessionKind, Staple,
+    StapleCheck, Suite, SuitePolicy, TicketKey, TicketKeys,
 };

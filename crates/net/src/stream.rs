@@ -9,7 +9,9 @@ use std::{
     time::Duration,
 };
 
-use association::{Association, Error, KeyAnswer, NewSession, Progress, ReadOutcome, SessionAnswer, Verdict};
+use association::{
+    Association, ClientSession, Error, KeyAnswer, NewSession, Progress, ReadOutcome, SessionAnswer, Verdict,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -75,6 +77,11 @@ impl TlsStream {
     pub(crate) fn new_session(&mut self) -> Option<NewSession> {
         // Without it there is one full handshake more.
         self.association.new_session().ok().flatten()
+    }
+
+    /// What a client may remember of it; asked for after the handshake.
+    pub(crate) fn client_session(&self) -> Option<ClientSession> {
+        self.association.client_session()
     }
 
     /// Whether what was read last was an error rather than an orderly end.
