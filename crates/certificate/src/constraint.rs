@@ -20,6 +20,9 @@ use crate::{Chain, Flavour, Rule, Violation};
 /// `emailAddress` in a subject, to which constraints on mail addresses apply as well.
 const EMAIL_ADDRESS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.1");
 
+/// `SmtpUTF8Mailbox`, an otherName that is a mail address (RFC 8398 §3).
+const SMTP_UTF8_MAILBOX: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.8.9");
+
 /// What is judged here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope {
@@ -86,20 +89,38 @@ struct Judge<'a> {
 
 impl Judge<'_> {
     fn certificate(&self, certificate: &Certificate, index: usize) -> Result<(), Violation> {
-        for name in extension::subject_alt_name(certificate, index)?.unwrap_or_default() {
-            self.name(&name, index, "subjectAltName")?;
+        let names = extension::subject_alt_name(certificate, index)?.unwrap_or_default();
+        for name in &names {
+            self.name(name, index, "subjectAltName")?;
         }
         let subject = certificate.parsed.tbs_certificate().subject();
         if self.scope == Scope::AllKinds && !subject.is_empty() {
             self.name(&GeneralName::DirectoryName(subject.clone()), index, "subject")?;
-            let has_mail = subject.iter().any(|attribute| attribute.oid == EMAIL_ADDRESS);
-            let about_mail =
-                self.permitted.iter().chain(self.excluded).any(|tree| kind(&tree.base) == Kind::Mail);
-            if has_mail && about_mail {
-                return Err(self.broken(Rule::UnclearConstraint, index, "subject", "emailAddress"));
-            }
         }
-        Ok(())
+        self.disguised_mail(&names, subject, index)
+    }
+
+    /// Constraints on mail addresses are about two more places in which one can stand.
+    fn disguised_mail(
+        &self,
+        names: &[GeneralName],
+        subject: &DirectoryName,
+        index: usize,
+    ) -> Result<(), Violation> {
+        let mut trees = self.permitted.iter().chain(self.excluded);
+        if self.scope == Scope::OurKinds || !trees.any(|tree| kind(&tree.base) == Kind::Mail) {
+            return Ok(());
+        }
+        if subject.iter().any(|attribute| attribute.oid == EMAIL_ADDRESS) {
+            return Err(self.broken(Rule::UnclearConstraint, index, "subject", "emailAddress"));
+        }
+        let is_mailbox = |name: &GeneralName| matches!(name, GeneralName::OtherName(other) if other.type_id == SMTP_UTF8_MAILBOX);
+        match names.iter().find(|name| is_mailbox(name)) {
+            Some(mailbox) => {
+                Err(self.broken(Rule::UnclearConstraint, index, "subjectAltName", &text(mailbox)))
+            }
+            None => Ok(()),
+        }
     }
 
     fn name(&self, name: &GeneralName, index: usize, field: &str) -> Result<(), Violation> {

@@ -212,6 +212,13 @@ fn other_kinds_beside_other_names() {
             &with(context(7, &[10, 0, 0, 1])),
             Some(UnclearConstraint),
         ),
+        row(
+            "a mail address in an otherName",
+            &[mail("example.org")],
+            &[maker.clone()],
+            &[device(ARC, &[7]), other("1.3.6.1.5.5.7.8.9", &tlv(0x0c, b"a@example.org"))],
+            Some(UnclearConstraint),
+        ),
         row("no mail address", &within(mail("example.org")), &[], &[instance.clone()], None),
     ]);
 }
