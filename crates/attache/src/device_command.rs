@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use device::{AeDescription, Attachment, DeviceError, Registered, Registrar};
+use device::{AeDescription, Attachment, DeviceError, Registered};
 use net::NetError;
 use onem2m::{
     primitive::{Operation, Request, Response, ResultContent},
@@ -41,21 +41,33 @@ async fn attach(file: &DeviceFile, json: bool) -> Done {
     if file.ae.stem.is_none() {
         file.remember(&registered.ae)?;
     }
+    keep_session(file, &mut attachment)?;
     let fact = json!({
         "attached": registered.ae.to_string(),
+        "resumed": attachment.is_resumed(),
         "registrar": file.registrar.cse_id.to_string(),
         "suite": attachment.suite(),
         "registered_before": registered.already,
         "representation": registered.representation,
     });
-    say(json, &fact, line(file, &registered, attachment.suite()));
+    say(json, &fact, line(file, &registered, &attachment));
     attachment.close().await;
     Ok(ExitCode::SUCCESS)
 }
 
-fn line(file: &DeviceFile, registered: &Registered, suite: &str) -> String {
+fn line(file: &DeviceFile, registered: &Registered, attachment: &Attachment) -> String {
     let how = if registered.already { "attached again" } else { "attached and registered" };
-    format!("{how}: {} at {} over {suite}", registered.ae, file.registrar.cse_id)
+    let resumed = if attachment.is_resumed() { ", a resumed session" } else { "" };
+    let suite = attachment.suite();
+    format!("{how}: {} at {} over {suite}{resumed}", registered.ae, file.registrar.cse_id)
+}
+
+/// Keeps what the registrar gave to resume by; a session that was resumed without another one stays as it is.
+fn keep_session(file: &DeviceFile, attachment: &mut Attachment) -> Result<(), Failure> {
+    match attachment.take_session() {
+        None if attachment.is_resumed() => Ok(()),
+        session => file.keep_session(session.as_ref()),
+    }
 }
 
 fn description(file: &DeviceFile) -> AeDescription {
@@ -67,13 +79,7 @@ fn description(file: &DeviceFile) -> AeDescription {
 }
 
 async fn open(file: &DeviceFile) -> Result<Attachment, Failure> {
-    let registrar = Registrar {
-        address: file.registrar.address.clone(),
-        cse: file.registrar.cse_id.clone(),
-        base_name: file.registrar.base_name.clone(),
-        server_name: file.registrar.server_name.clone(),
-    };
-    let mut attachment = Attachment::open(&registrar, file.psk_identity(), file.key()?).await?;
+    let mut attachment = file.device()?.attach(file.session().as_ref()).await?;
     if let Some(stem) = &file.ae.stem {
         attachment.speak_as(stem.clone());
     }
@@ -98,6 +104,8 @@ async fn request(arguments: DeviceRequest, json: bool) -> Done {
     if let Some(from) = arguments.from {
         request.fr = Some(from);
     }
+    attachment.identify().await?;
+    keep_session(&file, &mut attachment)?;
     let response = attachment.request(&request).await?;
     attachment.close().await;
     answer(&response, json)
@@ -148,6 +156,13 @@ impl From<DeviceError> for Failure {
                 let text = format!("registrar address \"{address}\": expected host:port ({source})");
                 Self::new(Fault::Usage, text)
             }
+            DeviceError::Untrusted { detail, .. } => Self::new(
+                Fault::Refused,
+                format_args!(
+                    "the registrar is not the one that is trusted, nothing was sent to it: {detail}"
+                ),
+            ),
+            broken @ DeviceError::Credential(_) => Self::new(Fault::Usage, causes(&broken)),
             unreached @ DeviceError::Transport(_) => Self::new(Fault::Unreachable, causes(&unreached)),
             other => Self::new(Fault::Refused, causes(&other)),
         }

@@ -7,12 +7,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use keys::{KeyLengthPolicy, Kpsa, PskIdentity, Secret};
+use device::{Device, Registrar, RememberedSession};
+use keys::Secret;
 use onem2m::id::{AeId, AeIdStem, CseId, ResourceName};
 use serde::Deserialize;
 
 use crate::{
     config::{located, parsed},
+    device_proof::{self, CredentialSection, TrustSection},
     outcome::Failure,
 };
 
@@ -41,26 +43,9 @@ pub(crate) struct RegistrarSection {
     pub(crate) base_name: String,
     /// The name to send as SNI, if the registrar serves several.
     pub(crate) server_name: Option<String>,
-}
-
-/// With what.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CredentialSection {
-    #[serde(deserialize_with = "parsed")]
-    psk_identity: PskIdentity,
-    /// The key in hexadecimal digits, here or in a file of its own.
-    #[serde(default, deserialize_with = "secret")]
-    key_hex: Option<Secret>,
-    key_file: Option<PathBuf>,
+    /// By what the device knows it, other than by a symmetric key.
     #[serde(default)]
-    allow_short_key: bool,
-}
-
-impl std::fmt::Debug for CredentialSection {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CredentialSection").field("psk_identity", &self.psk_identity).finish_non_exhaustive()
-    }
+    trust: TrustSection,
 }
 
 /// As whom, and what to register.
@@ -95,11 +80,6 @@ fn parsed_option<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Op
     parsed(deserializer).map(Some)
 }
 
-fn secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
-    let digits = zeroize::Zeroizing::new(String::deserialize(deserializer)?);
-    Secret::from_hex(&digits).map(Some).map_err(serde::de::Error::custom)
-}
-
 impl DeviceFile {
     /// Reads the file at `path`.
     pub(crate) fn load(path: &Path) -> Result<Self, Failure> {
@@ -131,43 +111,47 @@ impl DeviceFile {
         &self.path
     }
 
-    /// The `psk_identity` to send.
-    pub(crate) const fn psk_identity(&self) -> &PskIdentity {
-        &self.credential.psk_identity
+    /// The device that it describes.
+    pub(crate) fn device(&self) -> Result<Device, Failure> {
+        let registrar = Registrar {
+            address: self.registrar.address.clone(),
+            cse: self.registrar.cse_id.clone(),
+            base_name: self.registrar.base_name.clone(),
+            server_name: self.registrar.server_name.clone(),
+        };
+        device_proof::device(&self.path, registrar, &self.credential, &self.registrar.trust)
     }
 
-    /// The key.
-    pub(crate) fn key(&self) -> Result<Kpsa, Failure> {
-        let shown = self.path.display();
-        let secret = match (&self.credential.key_hex, &self.credential.key_file) {
-            (Some(key), None) => key.duplicate(),
-            (None, Some(file)) => {
-                let file = self.path.parent().unwrap_or_else(|| Path::new("")).join(file);
-                read_key(&file)?
-            }
-            _ => {
-                return Err(Failure::usage(format_args!(
-                    "{shown}: [credential] needs either key_hex or key_file"
-                )));
-            }
-        };
-        let policy = if self.credential.allow_short_key {
-            KeyLengthPolicy::AllowShort
-        } else {
-            KeyLengthPolicy::Strict
-        };
-        Kpsa::new(secret, policy)
-            .map_err(|error| Failure::usage(format_args!("{shown}: credential: {error}")))
+    /// What was remembered of an earlier association; `None` also where that cannot be read, for then it is made
+    /// anew.
+    pub(crate) fn session(&self) -> Option<RememberedSession> {
+        if !self.credential.resume {
+            return None;
+        }
+        let octets = fs::read(self.beside(".session")).ok()?;
+        RememberedSession::from_secret(&Secret::new(octets))
+    }
+
+    /// Keeps the session for the next attachment, or forgets the one that was kept.
+    pub(crate) fn keep_session(&self, session: Option<&RememberedSession>) -> Result<(), Failure> {
+        let path = self.beside(".session");
+        match session.filter(|_| self.credential.resume) {
+            Some(session) => replace_private(&path, session.to_secret().expose()),
+            None => match fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(unwritten(&path, &error)),
+                _ => Ok(()),
+            },
+        }
     }
 
     /// Keeps the AE-ID that the registrar assigned, for the next attachment.
     pub(crate) fn remember(&self, ae: &AeId) -> Result<(), Failure> {
-        let path = self.memory();
+        let path = self.beside(".ae-id");
         replace_private(&path, format!("{}\n", ae.stem()).as_bytes())
     }
 
     fn remembered(&self) -> Result<Option<AeIdStem>, Failure> {
-        let path = self.memory();
+        let path = self.beside(".ae-id");
         match fs::read_to_string(&path) {
             Ok(text) => text
                 .trim_end()
@@ -179,9 +163,9 @@ impl DeviceFile {
         }
     }
 
-    fn memory(&self) -> PathBuf {
+    fn beside(&self, ending: &str) -> PathBuf {
         let mut name = self.path.clone().into_os_string();
-        name.push(".ae-id");
+        name.push(ending);
         name.into()
     }
 }
@@ -197,6 +181,19 @@ pub(crate) fn read_key(path: &Path) -> Result<Secret, Failure> {
 
 /// Writes `octets` to a file that its owner alone may read, in the place of what was there: whole or not at all.
 fn replace_private(path: &Path, octets: &[u8]) -> Result<(), Failure> {
+    replace(path, octets, PRIVATE)
+}
+
+/// The same for a file without secrets, which everybody may read.
+pub(crate) fn replace_public(path: &Path, octets: &[u8]) -> Result<(), Failure> {
+    replace(path, octets, PUBLIC)
+}
+
+/// Modes of files.
+const PRIVATE: u32 = 0o600;
+const PUBLIC: u32 = 0o644;
+
+fn replace(path: &Path, octets: &[u8], mode: u32) -> Result<(), Failure> {
     let mut name = path.to_owned().into_os_string();
     name.push(".new");
     let new = PathBuf::from(name);
@@ -206,7 +203,7 @@ fn replace_private(path: &Path, octets: &[u8]) -> Result<(), Failure> {
     {
         return Err(unwritten(&new, &error));
     }
-    Provisional::write(&new, octets)?.keep();
+    Provisional::write_as(&new, octets, mode)?.keep();
     fs::rename(&new, path).map_err(|error| unwritten(path, &error))
 }
 
@@ -214,7 +211,7 @@ fn unwritten(path: &Path, error: &std::io::Error) -> Failure {
     Failure::usage(format_args!("cannot write {}: {error}", path.display()))
 }
 
-/// A new file that its owner alone may read. It is on the disk before what it is about is done, so that a key
+/// A new file, which its owner alone may read unless said otherwise. It is on the disk before what it is about is done, so that a key
 /// drawn here cannot be lost, and is removed again unless that was done.
 pub(crate) struct Provisional {
     path: PathBuf,
@@ -224,7 +221,16 @@ pub(crate) struct Provisional {
 impl Provisional {
     /// Writes the file; there must be none.
     pub(crate) fn write(path: &Path, octets: &[u8]) -> Result<Self, Failure> {
-        let made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+        Self::write_as(path, octets, PRIVATE)
+    }
+
+    /// The same for a file without secrets, which everybody may read.
+    pub(crate) fn write_public(path: &Path, octets: &[u8]) -> Result<Self, Failure> {
+        Self::write_as(path, octets, PUBLIC)
+    }
+
+    fn write_as(path: &Path, octets: &[u8], mode: u32) -> Result<Self, Failure> {
+        let made = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
         let mut file = made.map_err(|error| match error.kind() {
             std::io::ErrorKind::AlreadyExists => {
                 Failure::usage(format_args!("{} exists; remove it or choose another name", path.display()))

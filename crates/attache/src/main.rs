@@ -6,6 +6,7 @@
 //!        subscription the same for service rules
 //!        registrar    asks the running server
 //!        device       Entity A from a device file
+//!        pki          a directory of its own: certificates
 //!        inspect      reads the store
 //!        doctor       looks at all of these
 //!        demo         all of these, on loopback
@@ -20,6 +21,7 @@ mod demo;
 mod descriptors;
 mod device_command;
 mod device_file;
+mod device_proof;
 mod doctor;
 mod import;
 mod inspect;
@@ -27,6 +29,7 @@ mod log;
 mod mcc;
 mod metrics;
 mod outcome;
+mod pki;
 mod registrar_command;
 mod reload;
 mod serve;
@@ -62,6 +65,7 @@ fn run(cli: Cli) -> Done {
             Command::Registrar(command) => registrar_command::run(command, cli.json).await,
             Command::Device(command) => device_command::run(command, cli.json).await,
             Command::Doctor(arguments) => doctor::run(arguments, cli.json).await,
+            Command::Pki(command) => pki::run(command, cli.json).await,
             Command::Inspect(command) => inspect::run(command, cli.json).await,
             Command::Demo(DemoCommand::SmartHome) => demo::smart_home(cli.json).await,
         }

@@ -19,7 +19,7 @@ pub(crate) struct CseSection {
     kind: CseKind,
     /// The IN-CSE of the service provider, by the last part of its CSE-ID, where that is another CSE: the public
     /// domain names in certificates of CSEs in the field end with its name (TS-0001 §6.5.1.1).
-    #[serde(default, deserialize_with = "parsed_option")]
+    #[serde(default, deserialize_with = "parsed_maybe")]
     pub(crate) infrastructure: Option<CseName>,
     /// resourceName of the `<CSEBase>`.
     #[serde(deserialize_with = "parsed")]
@@ -133,6 +133,11 @@ impl CseSection {
     }
 }
 
-fn parsed_option<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<CseName>, D::Error> {
+/// The same for a value that may be left out.
+pub(crate) fn parsed_maybe<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: std::str::FromStr<Err: std::fmt::Display>,
+{
     parsed(deserializer).map(Some)
 }

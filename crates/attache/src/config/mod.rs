@@ -27,7 +27,7 @@ use thiserror::Error;
 pub(crate) use self::{
     audit::AuditSection,
     control::ControlSection,
-    cse::{CseSection, parsed},
+    cse::{CseSection, parsed, parsed_maybe},
     host_port::HostPort,
     limits::LimitsSection,
     listener::{Accept, CertificateSection, ClientsSection, ListenerSection, OcspSection},
