@@ -309,7 +309,7 @@ fn next_hello(held: &mut Vec<u8>, seen: &mut usize, stream: &mut SslStream<MemIo
     Ok(record::chosen_suite(sent).map_or(Hello::Taken, Hello::Answered))
 }
 
-/// Gives OpenSSL one record of a client's Certificate, ClientKeyExchange and CertificateVerify and no more: what
+/// Gives OpenSSL one record of a client's certificate, key exchange and signature and no more: what
 /// comes behind them must not be seen before the verdict. False if there is no whole one. How much a client may
 /// send in all is OpenSSL's business; it takes each record as it comes.
 fn next_proof(held: &mut Vec<u8>, stream: &mut SslStream<MemIo>) -> Result<bool, Error> {

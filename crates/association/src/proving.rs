@@ -6,7 +6,7 @@ use openssl::ssl::SslRef;
 use crate::{
     Error, Presented, Proved, SessionHandle, Suite,
     session::client_handle,
-    slot::{self, ServerSlot},
+    slot::{self, ClientSlot, ServerSlot},
 };
 
 /// What the peer is proving.
@@ -62,7 +62,7 @@ fn finish_client(
         return Ok((proved, ssl.session().map(client_handle)));
     }
     let proved = if certificate {
-        slot::client_slot(ssl).and_then(|slot| slot.presented()).map(Proved::Certificate)
+        slot::client_slot(ssl).and_then(ClientSlot::presented).map(Proved::Certificate)
     } else {
         identity.map(Proved::Key)
     };

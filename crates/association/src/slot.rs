@@ -26,7 +26,7 @@ struct ServerFacts {
     handed_over: bool,
     name_refused: bool,
     presented: Option<Presented>,
-    /// A CertificateVerify has come. It may be wrong until OpenSSL has gone on behind it.
+    /// A signature (`CertificateVerify`) has come. It may be wrong until OpenSSL has gone on behind it.
     signed: bool,
     /// What the ClientHello said, where resumption is on.
     hello: Option<Hello>,

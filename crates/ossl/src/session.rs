@@ -64,7 +64,13 @@ unsafe extern "C" fn not_resumable(ssl: *mut SSL, _forward_secret: c_int) -> c_i
         let rule = rule_index().ok().and_then(|index| ssl.ssl_context().ex_data(index));
         rule.is_some_and(|rule| rule(ssl, suite))
     }));
-    c_int::from(!resumable.unwrap_or(false))
+    let resumable = resumable.unwrap_or(false);
+    if !resumable && let Some(session) = ssl.session() {
+        // OpenSSL itself leaves out the ticket alone. It calls while the session is this handshake's own.
+        // SAFETY: the SSL_SESSION is live, and known to nobody else yet; nothing is copied.
+        unsafe { SSL_SESSION_set1_id(session.as_ptr(), [].as_ptr(), 0) };
+    }
+    c_int::from(!resumable)
 }
 
 /// The number of the suite that the ServerHello of a handshake under way names, at either end.
@@ -209,6 +215,7 @@ unsafe extern "C" {
         argument: *mut c_void,
     ) -> c_int;
     fn SSL_CTX_set_timeout(context: *mut SSL_CTX, seconds: c_long) -> c_long;
+    fn SSL_SESSION_set1_id(session: *mut SSL_SESSION, id: *const u8, octets: libc::c_uint) -> c_int;
     fn SSL_SESSION_is_resumable(session: *const SSL_SESSION) -> c_int;
     fn SSL_SESSION_get0_ticket(session: *const SSL_SESSION, ticket: *mut *const u8, octets: *mut usize);
     fn SSL_SESSION_get0_hostname(session: *const SSL_SESSION) -> *const libc::c_char;

@@ -11,5 +11,6 @@ mod hostile;
 mod indistinguishable;
 mod maker;
 mod raw_key;
+mod resumption;
 mod staple;
 mod wire;
