@@ -54,6 +54,17 @@ pub enum HandshakeOutcome {
     Refused(HandshakeRefusal),
 }
 
+impl HandshakeOutcome {
+    /// `established`, or the name of the refusal.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Established { .. } => "established",
+            Self::Refused(refusal) => refusal.as_str(),
+        }
+    }
+}
+
 /// Why a handshake failed. Seen from outside, the first five are one, and with a pre-shared key a wrong key too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum HandshakeRefusal {

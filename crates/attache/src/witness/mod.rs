@@ -136,6 +136,8 @@ impl cse::Witness for Journal {
 impl Observer for Journal {
     fn handshake(&self, event: &HandshakeEvent) {
         self.shared.metrics.handshake(event);
+        let nanoseconds = u64::try_from(event.duration.as_nanos()).unwrap_or(u64::MAX);
+        tracing::trace!(outcome = event.outcome.as_str(), nanoseconds, "handshake");
         let credential_id = event.credential_id.as_ref().map(ToString::to_string);
         match event.outcome {
             HandshakeOutcome::Established { association, suite, framework, resumed } => {
