@@ -226,7 +226,7 @@ fn half_a_signature_is_none() {
     }
 }
 
-/// Certificate and key, but no CertificateVerify.
+/// Certificate and key exchange, but no signature.
 #[test]
 fn no_signature_is_no_proof() {
     let policy = policy(CBC);
@@ -420,7 +420,7 @@ fn other_keys_than_p_256_are_refused() {
         PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap(),
     ];
     for other in others {
-        let made = Made::with_key("other", other);
+        let made = Made::with_key("other", &other);
         let mut client = bare_client(offering("ECDHE-ECDSA-AES128-SHA256", |context| {
             context.set_max_proto_version(Some(SslVersion::TLS1_2)).unwrap();
             context.set_certificate(&made.certificate).unwrap();

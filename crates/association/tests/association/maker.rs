@@ -26,11 +26,11 @@ pub(crate) struct Made {
 impl Made {
     pub(crate) fn new(name: &str) -> Self {
         let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
-        Self::with_key(name, PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap())
+        Self::with_key(name, &PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap())
     }
 
-    pub(crate) fn with_key(name: &str, key: PKey<Private>) -> Self {
-        Self::signed(name, key.clone(), name, &key)
+    pub(crate) fn with_key(name: &str, key: &PKey<Private>) -> Self {
+        Self::signed(name, key.clone(), name, key)
     }
 
     fn signed(name: &str, key: PKey<Private>, issuer: &str, by: &PKey<Private>) -> Self {

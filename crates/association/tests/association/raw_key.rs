@@ -86,7 +86,7 @@ fn raw_keys_certificates_and_pre_shared_keys_share_a_server() {
     for (builder, presented, of_server) in cases {
         let mut server = server(&both, made("server").server());
         let (run, asked) = run(&builder.build().unwrap(), &mut server, Verdict::Accept);
-        assert_eq!(asked, [presented.clone()]);
+        assert_eq!(asked, std::slice::from_ref(&presented));
         assert_eq!(run.server.unwrap().proved, Proved::Certificate(presented));
         assert_eq!(run.client.unwrap().proved, of_server);
     }

@@ -159,7 +159,7 @@ fn a_session_comes_back_by_id_and_by_ticket() {
                 assert_eq!(at_server.server_name.as_deref(), Some(NAME));
                 assert!(at_server.extended_master_secret);
                 let handle = at_server.resumed.unwrap();
-                assert_eq!(again.offered, [handle.clone()]);
+                assert_eq!(again.offered, std::slice::from_ref(&handle));
                 assert_eq!((handle.kind, handle.server_name.as_deref()), (kind, Some(NAME)));
                 assert_eq!(at_client.resumed.unwrap().digest, handle.digest);
                 // Nothing new to be remembered.

@@ -1,0 +1,8 @@
+//! Runs `properties/client_hello.rs` on what the fuzzer invents: `cargo +nightly fuzz run client_hello corpus/client_hello seeds/client_hello`.
+
+#![no_main]
+
+#[path = "../properties/client_hello.rs"]
+mod client_hello;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| client_hello::check(data));
