@@ -3,12 +3,12 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use identity::{AppIdPattern, StemPattern};
 use keys::pattern::CredentialPattern;
 use onem2m::id::{AeId, CseId, ResourceName, RoleId};
 
-use crate::config::HostPort;
+use crate::{config::HostPort, credential::EnrolArg, pki::PkiCommand};
 
 /// Security for oneM2M deployments: registrar, credentials, devices.
 #[derive(Debug, Parser)]
@@ -37,6 +37,9 @@ pub(crate) enum Command {
     /// Act as a device: attach to a registrar and send requests
     #[command(subcommand)]
     Device(DeviceCommand),
+    /// Make certificates of every flavour with a development authority, and check those of others
+    #[command(subcommand)]
+    Pki(PkiCommand),
     /// Look into the store
     #[command(subcommand)]
     Inspect(InspectCommand),
@@ -56,7 +59,7 @@ pub(crate) struct ConfigArg {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CredentialCommand {
-    /// Add one provisioned symmetric key
+    /// Add one provisioned symmetric key, public key, certificate's name or identity token
     Add(CredentialAdd),
     /// Import many from CSV: psk_identity,psk_hex,entity_id,kind and, where wanted, not_after
     Import(CredentialImport),
@@ -66,7 +69,7 @@ pub(crate) enum CredentialCommand {
     Show(CredentialName),
     /// Give a credential a new key; whoever attached with the old one is disconnected
     Rotate(CredentialRotate),
-    /// Replace equipment: a new key takes over an identity and its registration, all others are withdrawn
+    /// Replace equipment: a new credential takes over an identity and its registration, all others are withdrawn
     Rebind(CredentialRebind),
     /// Withdraw a credential for good: its key is erased, its identity stays reserved
     Revoke(CredentialName),
@@ -74,7 +77,7 @@ pub(crate) enum CredentialCommand {
 
 /// Where a key comes from; never from the command line, which others can see.
 #[derive(Debug, Args)]
-#[group(id = "key", required = true, multiple = false)]
+#[group(id = "key", multiple = false)]
 pub(crate) struct KeyArg {
     /// Draw a new key of 32 octets
     #[arg(long, requires = "device_file")]
@@ -99,12 +102,18 @@ pub(crate) struct DeviceHalfArg {
 }
 
 #[derive(Debug, Args)]
+#[command(group = proofs())]
 pub(crate) struct CredentialAdd {
     #[command(flatten)]
     pub(crate) config: ConfigArg,
     /// What the device sends as psk_identity: a KpsaID such as light1@home.example.org
-    #[arg(long, value_name = "KPSA-ID")]
-    pub(crate) psk_identity: String,
+    #[arg(long, value_name = "KPSA-ID", requires = "key")]
+    pub(crate) psk_identity: Option<String>,
+    #[command(flatten)]
+    pub(crate) enrol: EnrolArg,
+    /// An AE that a device or node may speak as, in place of one identity; may be repeated
+    #[arg(long, value_name = "AE-ID", requires = "certificate_name", conflicts_with_all = ["ae_id", "cse_id"])]
+    pub(crate) allowed_ae_id: Vec<AeId>,
     /// The AE that the key stands for, e.g. //example.org/mn-cse-123456/Clight1; without it the registrar
     /// assigns an AE-ID at the first registration
     #[arg(long, value_name = "AE-ID", conflicts_with = "cse_id")]
@@ -125,6 +134,7 @@ pub(crate) struct CredentialAdd {
 }
 
 #[derive(Debug, Args)]
+#[command(mut_group("key", |key| key.required(true)))]
 pub(crate) struct CredentialRotate {
     #[command(flatten)]
     pub(crate) name: CredentialName,
@@ -132,6 +142,12 @@ pub(crate) struct CredentialRotate {
     pub(crate) key: KeyArg,
     #[command(flatten)]
     pub(crate) half: DeviceHalfArg,
+}
+
+/// By what a device is to be known: exactly one.
+fn proofs() -> ArgGroup {
+    let proofs = ["psk_identity", "public_key", "certificate_name", "token"];
+    ArgGroup::new("proof").required(true).multiple(false).args(proofs)
 }
 
 /// Whose equipment is replaced.
@@ -147,14 +163,17 @@ pub(crate) struct EntityArg {
 }
 
 #[derive(Debug, Args)]
+#[command(group = proofs())]
 pub(crate) struct CredentialRebind {
     #[command(flatten)]
     pub(crate) config: ConfigArg,
     #[command(flatten)]
     pub(crate) entity: EntityArg,
     /// What the new equipment sends as psk_identity; that of the old one may be used again
-    #[arg(long, value_name = "KPSA-ID")]
-    pub(crate) psk_identity: String,
+    #[arg(long, value_name = "KPSA-ID", requires = "key")]
+    pub(crate) psk_identity: Option<String>,
+    #[command(flatten)]
+    pub(crate) enrol: EnrolArg,
     #[command(flatten)]
     pub(crate) key: KeyArg,
     #[command(flatten)]
@@ -191,7 +210,7 @@ pub(crate) struct CredentialImport {
 pub(crate) struct CredentialList {
     #[command(flatten)]
     pub(crate) config: ConfigArg,
-    /// Start behind this psk_identity
+    /// Start behind this psk_identity, or behind this Credential-ID of what is no key
     #[arg(long, value_name = "KPSA-ID")]
     pub(crate) after: Option<String>,
     /// How many at the most
@@ -203,7 +222,7 @@ pub(crate) struct CredentialList {
 pub(crate) struct CredentialName {
     #[command(flatten)]
     pub(crate) config: ConfigArg,
-    /// Its psk_identity
+    /// Its psk_identity or Credential-ID, or the hash of the public key
     pub(crate) psk_identity: String,
 }
 

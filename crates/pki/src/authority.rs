@@ -57,6 +57,14 @@ impl Issued {
     }
 }
 
+/// What everybody may know of an authority: by what its certificates are asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct Public {
+    pub(crate) subject: Name,
+    /// DER `SubjectPublicKeyInfo`.
+    pub(crate) spki: Vec<u8>,
+}
+
 /// A certification authority: a root, or an intermediate below one.
 #[derive(Debug)]
 pub struct Authority {
@@ -170,8 +178,7 @@ impl Authority {
     /// [`PkiError::KeyMismatch`] if the key is another's.
     pub fn from_parts(path: Vec<Vec<u8>>, key: PrivateKey) -> Result<Self, PkiError> {
         let bad = PkiError::AuthorityCertificate;
-        let own = path.first().ok_or_else(|| bad("there is none"))?;
-        let own = Certificate::from_der(own).map_err(|_| bad("it is no DER certificate"))?;
+        let own = parsed(&path)?;
         let tbs = own.tbs_certificate();
         let basic =
             tbs.get_extension::<BasicConstraints>().map_err(|_| bad("basicConstraints does not parse"))?;
@@ -183,6 +190,27 @@ impl Authority {
             return Err(PkiError::KeyMismatch(tbs.subject().to_string()));
         }
         Ok(Self { subject: tbs.subject().clone(), key, spki, path, ocsp_url: None })
+    }
+
+    /// What everybody may know of it.
+    pub(crate) fn to_public(&self) -> Public {
+        Public { subject: self.subject.clone(), spki: self.spki.clone() }
+    }
+
+    /// What everybody may know of the authority whose certificate is the first.
+    pub(crate) fn public(path: &[Vec<u8>]) -> Result<Public, PkiError> {
+        let own = parsed(path)?;
+        let tbs = own.tbs_certificate();
+        let spki = tbs.subject_public_key_info().to_der().map_err(|_| PkiError::PublicKey)?;
+        Ok(Public { subject: tbs.subject().clone(), spki })
+    }
+
+    /// The serial number of its certificate.
+    ///
+    /// # Errors
+    /// [`PkiError::Name`] if it is none.
+    pub fn serial(&self) -> Result<Serial, PkiError> {
+        Serial::new(parsed(&self.path)?.tbs_certificate().serial_number().as_bytes())
     }
 
     /// From now on issued certificates say that status can be asked for at this URL (RFC 5280 §4.2.2.1).
@@ -376,6 +404,12 @@ pub fn self_signed(
     draft.push_key_identifiers(&spki)?;
     let der = draft.sign(key)?;
     Issued::new(draft.serial, vec![der], fresh)
+}
+
+fn parsed(path: &[Vec<u8>]) -> Result<Certificate, PkiError> {
+    let bad = PkiError::AuthorityCertificate;
+    let own = path.first().ok_or_else(|| bad("there is none"))?;
+    Certificate::from_der(own).map_err(|_| bad("it is no DER certificate"))
 }
 
 fn fill_authority(

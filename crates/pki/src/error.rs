@@ -1,7 +1,11 @@
 //! What can go wrong here.
 
+use std::path::Path;
+
 use onem2m::time::Timestamp;
 use thiserror::Error;
+
+use crate::Serial;
 
 /// Why something was not made.
 #[derive(Debug, Error)]
@@ -59,6 +63,46 @@ pub enum PkiError {
     /// A question to the OCSP responder that is none.
     #[error("OCSP request: {0}")]
     Question(&'static str),
+    /// A file that cannot be read or written.
+    #[error("cannot {doing} {path}: {problem}")]
+    File {
+        /// What was tried.
+        doing: &'static str,
+        /// Its path.
+        path: String,
+        /// What the system says.
+        problem: String,
+    },
+    /// A file of the directory that is damaged.
+    #[error("{path}: {problem}")]
+    Index {
+        /// Its path.
+        path: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Something is wrong with what stands in a file.
+    #[error("{path}: {problem}")]
+    In {
+        /// Its path.
+        path: String,
+        /// What.
+        problem: Box<Self>,
+    },
+    /// There is something where a new directory is to be.
+    #[error("{0}: exists; remove it or choose another name")]
+    Exists(String),
+    /// No certificate with this serial number is on record.
+    #[error("certificate with serial number {0}: was not issued here")]
+    NotIssued(Serial),
+    /// A certificate was withdrawn before.
+    #[error("certificate with serial number {serial}: was revoked at {at}")]
+    AlreadyRevoked {
+        /// Its serial number.
+        serial: Serial,
+        /// When it was withdrawn.
+        at: Timestamp,
+    },
     /// A name that has no form in a certificate.
     #[error("{what} \"{text}\": {expected}")]
     Name {
@@ -80,6 +124,17 @@ impl PkiError {
     /// The same, for errors of the DER encoder itself.
     pub(crate) fn der(what: &'static str) -> impl Fn(der::Error) -> Self {
         move |error| Self::Encoding { what, problem: error.to_string() }
+    }
+
+    /// The error for a file.
+    pub(crate) fn file(doing: &'static str, path: &Path, error: &std::io::Error) -> Self {
+        Self::File { doing, path: path.display().to_string(), problem: error.to_string() }
+    }
+
+    /// Says in which file an error is.
+    pub(crate) fn inside(path: &Path) -> impl Fn(Self) -> Self {
+        let path = path.display().to_string();
+        move |problem| Self::In { path: path.clone(), problem: Box::new(problem) }
     }
 
     /// The error for a malformed name.

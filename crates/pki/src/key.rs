@@ -120,6 +120,23 @@ fn pem_key(text: &str) -> Option<SecretKey> {
     SecretKey::from_sec1_pem(pem::first_block(text, "EC PRIVATE KEY")?).ok()
 }
 
+/// Reads a public key: PEM (`PUBLIC KEY`) or DER `SubjectPublicKeyInfo`; returns the latter.
+///
+/// # Errors
+/// [`PkiError::PublicKey`] if it is none of P-256 with an uncompressed point.
+pub fn public_key(bytes: &[u8]) -> Result<Vec<u8>, PkiError> {
+    let spki = pem::one_of(&["PUBLIC KEY"], bytes).map_err(|_| PkiError::PublicKey)?;
+    if is_p256_spki(&spki) { Ok(spki) } else { Err(PkiError::PublicKey) }
+}
+
+/// PEM text (`PUBLIC KEY`) of a DER `SubjectPublicKeyInfo`, as `openssl pkey -pubout` writes it.
+///
+/// # Errors
+/// [`PkiError::Encoding`], in theory.
+pub fn public_key_pem(spki: &[u8]) -> Result<String, PkiError> {
+    pem::block("PUBLIC KEY", spki)
+}
+
 /// Whether `spki` is a `SubjectPublicKeyInfo` of P-256 with an uncompressed point on the curve.
 pub(crate) fn is_p256_spki(spki: &[u8]) -> bool {
     use p256::pkcs8::DecodePublicKey as _;

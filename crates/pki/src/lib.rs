@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! Authority::new_root ── intermediate(Constraints) ── issue(Profile, SubjectKey) ──> Issued: chain, key
+//! Directory: the same on a disk, with an index, keys, revocation lists, who signs status
 //! self_signed ──────────────────────────────────────────────────────────────────> the same, trusted by hash
 //! ```
 //!
@@ -29,6 +30,7 @@
 mod authority;
 mod constraints;
 mod crl;
+pub mod directory;
 mod draft;
 mod error;
 mod key;
@@ -46,7 +48,7 @@ pub use authority::{Authority, Issued, self_signed};
 pub use constraints::{Constraints, DeviceSubtree};
 pub use crl::{Crl, Reason, Revocation};
 pub use error::PkiError;
-pub use key::PrivateKey;
+pub use key::{PrivateKey, public_key, public_key_pem};
 pub use profile::{DeviceId, Profile};
 pub use request::{MAX_REQUEST_FILE, Request};
 pub use serial::Serial;

@@ -38,3 +38,20 @@ pub(crate) fn first_block<'a>(text: &'a str, label: &str) -> Option<&'a str> {
     let end = text.get(start..)?.find(&end_line)? + start + end_line.len();
     text.get(start..end)
 }
+
+/// Every certificate in PEM text, in its order, at least one.
+///
+/// The error is what is wrong, for people.
+pub(crate) fn all_certificates(bytes: &[u8]) -> Result<Vec<Vec<u8>>, String> {
+    const LABEL: &str = "CERTIFICATE";
+    let mut rest = std::str::from_utf8(bytes).map_err(|_| "it is no PEM text".to_owned())?;
+    let mut all = Vec::new();
+    while let Some(block) = first_block(rest, LABEL) {
+        let (_, der) =
+            decode_vec(block.as_bytes()).map_err(|error| format!("the PEM text is damaged: {error}"))?;
+        all.push(der);
+        let end = rest.find(block).map_or(rest.len(), |at| at + block.len());
+        rest = rest.get(end..).unwrap_or_default();
+    }
+    if all.is_empty() { Err("it holds no certificate".to_owned()) } else { Ok(all) }
+}

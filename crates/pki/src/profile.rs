@@ -72,6 +72,32 @@ impl Profile {
         }
     }
 
+    /// The kind of certificate in one word.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::CseId(_) => "cse-id",
+            Self::AeId(_) => "ae-id",
+            Self::NodeId(_) => "node-id",
+            Self::Device(_) => "device",
+            Self::Fqdn(_) => "fqdn",
+            Self::OcspResponder => "ocsp-responder",
+        }
+    }
+
+    /// Whom it names; empty for an OCSP responder.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::CseId(name) => name.to_string(),
+            Self::AeId(id) => id.to_string(),
+            Self::NodeId(id) => id.to_string(),
+            Self::Device(id) => id.to_string(),
+            Self::Fqdn(name) => name.to_string(),
+            Self::OcspResponder => String::new(),
+        }
+    }
+
     /// The subject's common name. It is for people: with its blank it is no domain name, and nothing that
     /// judges certificates looks at it.
     pub(crate) fn common_name(&self) -> String {

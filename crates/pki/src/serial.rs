@@ -2,8 +2,9 @@
 
 use std::{fmt, str::FromStr};
 
+use der::Decode as _;
 use keys::Rng;
-use x509_cert::serial_number::SerialNumber;
+use x509_cert::{Certificate, serial_number::SerialNumber};
 
 use crate::PkiError;
 
@@ -42,6 +43,15 @@ impl Serial {
             return Err(PkiError::name("serial number", &text, EXPECTED));
         }
         Ok(Self(magnitude.to_vec()))
+    }
+
+    /// That of a DER certificate.
+    ///
+    /// # Errors
+    /// [`PkiError::Encoding`] if it is no certificate, [`PkiError::Name`] if its serial number is none.
+    pub fn of_certificate(der: &[u8]) -> Result<Self, PkiError> {
+        let certificate = Certificate::from_der(der).map_err(PkiError::der("certificate"))?;
+        Self::new(certificate.tbs_certificate().serial_number().as_bytes())
     }
 
     /// The magnitude, big-endian.

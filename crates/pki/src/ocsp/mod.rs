@@ -9,15 +9,13 @@ use der::{
 use onem2m::time::Timestamp;
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
-use x509_cert::{
-    AlgorithmIdentifier, Certificate, ext::Extension, name::Name, spki::SubjectPublicKeyInfoOwned,
-};
+use x509_cert::{AlgorithmIdentifier, Certificate, ext::Extension, spki::SubjectPublicKeyInfoOwned};
 
 use self::message::{
     BasicResponse, CertIdBody, CertStatus, OcspRequest, OcspResponse, ResponderId, ResponseBytes,
     ResponseData, ResponseStatus, RevokedInfo, SingleResponse,
 };
-use crate::{Authority, PkiError, PrivateKey, Reason, Serial, draft, validity};
+use crate::{Authority, PkiError, PrivateKey, Reason, Serial, authority::Public, draft, validity};
 
 /// The longest request that is read.
 pub const MAX_REQUEST_OCTETS: usize = 4096;
@@ -67,12 +65,12 @@ impl CertId {
     /// # Errors
     /// [`PkiError::Encoding`], in theory.
     pub fn new(issuer: &Authority, serial: &Serial, hash: IssuerHash) -> Result<Self, PkiError> {
-        Self::of(issuer.subject(), issuer.spki(), serial, hash)
+        Self::of_public(&issuer.to_public(), serial, hash)
     }
 
-    fn of(issuer: &Name, spki: &[u8], serial: &Serial, hash: IssuerHash) -> Result<Self, PkiError> {
-        let name = issuer.to_der().map_err(PkiError::der("issuer"))?;
-        let key = SubjectPublicKeyInfoOwned::from_der(spki).map_err(|_| PkiError::PublicKey)?;
+    pub(crate) fn of_public(issuer: &Public, serial: &Serial, hash: IssuerHash) -> Result<Self, PkiError> {
+        let name = issuer.subject.to_der().map_err(PkiError::der("issuer"))?;
+        let key = SubjectPublicKeyInfoOwned::from_der(&issuer.spki).map_err(|_| PkiError::PublicKey)?;
         Ok(Self(CertIdBody {
             // The absent parameters and NULL mean the same; OpenSSL writes NULL, and compares.
             hash_algorithm: AlgorithmIdentifier { oid: hash.oid(), parameters: Some(Null.into()) },
@@ -85,13 +83,17 @@ impl CertId {
     /// The serial number that is asked for, if this authority is its issuer.
     #[must_use]
     pub fn serial_at(&self, issuer: &Authority) -> Option<Serial> {
+        self.serial_of(&issuer.to_public())
+    }
+
+    pub(crate) fn serial_of(&self, issuer: &Public) -> Option<Serial> {
         let hash = match self.0.hash_algorithm.oid {
             SHA_1 => IssuerHash::Sha1,
             SHA_256 => IssuerHash::Sha256,
             _ => return None,
         };
         let serial = Serial::new(self.0.serial_number.as_bytes()).ok()?;
-        let own = Self::new(issuer, &serial, hash).ok()?;
+        let own = Self::of_public(issuer, &serial, hash).ok()?;
         let same = own.0.issuer_name_hash == self.0.issuer_name_hash
             && own.0.issuer_key_hash == self.0.issuer_key_hash;
         same.then_some(serial)

@@ -1,6 +1,7 @@
 //! What is made here, as the `openssl` program sees it, and what is refused.
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
+mod directory;
 mod issue;
 mod request;
 mod revocation;
