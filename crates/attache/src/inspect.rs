@@ -2,13 +2,14 @@
 
 use std::process::ExitCode;
 
-use identity::{Credential, Function, KeyRefusal, usable};
+use identity::{CredentialFacts, Function, KeyRefusal, Method};
+use keys::CredentialId;
 use onem2m::{
     resource::{ResourceType, attr},
     time::{Clock as _, SystemClock, Timestamp},
 };
 use serde_json::{Value, json};
-use store::{Audit as _, Credentials, Resource, Resources as _, Store, StoreError};
+use store::{Audit as _, Enrolments, Resource, Resources as _, Store, StoreError};
 
 use crate::{
     cli::{InspectAssociations, InspectAudit, InspectCommand, InspectRegistrations},
@@ -103,16 +104,18 @@ async fn registrations(arguments: InspectRegistrations, json: bool) -> Done {
 /// A registration, and what has become of the credential that it was made with.
 struct Registration {
     row: Resource,
-    /// `active`, `revoked`, `expired` or `missing`; `None` outside of an association.
+    /// `active`, `chain`, `revoked`, `expired` or `missing`; `None` outside of an association.
     credential: Option<&'static str>,
     /// Whether the registration itself has expired, and is about to be removed.
     expired: bool,
 }
 
 impl Registration {
-    fn of(row: Resource, records: &impl Credentials, now: Timestamp) -> Result<Self, StoreError> {
-        let found = row.credential_id.as_ref().map(|id| records.credential_by_id(id)).transpose()?;
-        let credential = found.map(|found| state(found.as_ref(), now));
+    fn of(row: Resource, records: &impl Enrolments, now: Timestamp) -> Result<Self, StoreError> {
+        let credential = match &row.credential_id {
+            Some(id) => Some(state(id, records.credential_facts(id)?.as_ref(), now)),
+            None => None,
+        };
         let expired = row.et.is_some_and(|until| until <= now);
         Ok(Self { row, credential, expired })
     }
@@ -147,7 +150,7 @@ impl Registration {
             (None, Some(peer)) => format!("local {peer}"),
             (None, None) => "-".to_owned(),
         };
-        let credential = self.credential.filter(|state| *state != "active");
+        let credential = self.credential.filter(|state| !matches!(*state, "active" | "chain"));
         let marks = [
             credential.map(|state| format!("CREDENTIAL {}", state.to_uppercase())),
             self.expired.then(|| "EXPIRED".to_owned()),
@@ -166,8 +169,11 @@ impl Registration {
 }
 
 /// What has become of a credential, in a word.
-fn state(credential: Option<&Credential>, now: Timestamp) -> &'static str {
-    match credential.map(|credential| usable(credential, Function::Cse, now)) {
+fn state(id: &CredentialId, credential: Option<&CredentialFacts>, now: Timestamp) -> &'static str {
+    use identity::Flavour::{AeId, CseId};
+    match credential.map(|credential| credential.usable(Function::Cse, now)) {
+        // Of a certificate that its chain alone vouches for there is no record.
+        None if matches!(Method::of(id), Some(Method::Certificate(CseId | AeId))) => "chain",
         None => "missing",
         Some(Ok(())) => "active",
         Some(Err(KeyRefusal::Expired)) => "expired",
@@ -229,16 +235,16 @@ mod tests {
     fn the_state_of_a_credential_is_one_word() {
         let time = |text: &str| text.parse::<Timestamp>().unwrap();
         let now = time("20260601T120000");
-        let credential = |state, not_after| Credential {
+        let id: CredentialId = "12-a@x.org".parse().unwrap();
+        let credential = |state, not_after| CredentialFacts {
             function: Function::Cse,
-            psk_identity: "a@x.org".parse().unwrap(),
-            credential_id: "12-a@x.org".parse().unwrap(),
+            credential_id: id.clone(),
             kind: onem2m::id::EntityKind::Ae,
-            entity: None,
+            subject: None,
+            allowed: Vec::new(),
             state,
             not_after,
             version: 1,
-            allow_short_key: false,
         };
         let (active, past) = (CredentialState::Active, Some(time("20260601T115959")));
         for (found, expected) in [
@@ -248,7 +254,15 @@ mod tests {
             (Some(credential(active, past)), "expired"),
             (Some(credential(CredentialState::Revoked, past)), "revoked"),
         ] {
-            assert_eq!(state(found.as_ref(), now), expected, "{found:?}");
+            assert_eq!(state(&id, found.as_ref(), now), expected, "{found:?}");
+        }
+        for (certificate, expected) in [
+            ("32-mn-7.in-cse.example.org", "chain"),
+            ("33-Sx.example.org", "chain"),
+            ("31-0.2.481.1", "missing"),
+            ("90-x", "missing"),
+        ] {
+            assert_eq!(state(&certificate.parse().unwrap(), None, now), expected, "{certificate}");
         }
     }
 }

@@ -1,20 +1,25 @@
 //! `attache credential`: the psk-lookup-table.
 
+mod enrol;
 mod half;
+mod name;
 mod rebind;
 mod rotate;
 mod show;
 
 use std::process::ExitCode;
 
-use identity::{CredentialState, Function, may_register};
+use identity::{CredentialState, Function, Method, may_register};
 use keys::{CredentialId, KeyLengthPolicy, Kpsa, PskIdentity};
 use onem2m::{
     id::{EntityId, EntityKind},
     time::{Clock as _, SystemClock, Timestamp},
 };
 use serde_json::json;
-use store::{AuditMut as _, CredentialPage, Credentials as _, CredentialsMut as _, NewCredential, Store};
+use store::{
+    AuditMut as _, CredentialPage, Credentials as _, CredentialsMut as _, EnrolmentPage, Enrolments as _,
+    NewCredential, Store,
+};
 
 use crate::{
     cli::{CredentialAdd, CredentialCommand, CredentialList, CredentialName},
@@ -25,6 +30,7 @@ use crate::{
     stored::{self, by_operator},
 };
 
+pub(crate) use enrol::EnrolArg;
 use half::{Half, secret, told};
 pub(crate) use rebind::replace;
 
@@ -41,8 +47,11 @@ pub(crate) async fn run(command: CredentialCommand, json: bool) -> Done {
 }
 
 async fn add(arguments: CredentialAdd, json: bool) -> Done {
+    if arguments.enrol.is_given() {
+        return enrol::add(arguments, json).await;
+    }
     let config = Config::load(&arguments.config.config)?;
-    let psk_identity = psk_identity(&arguments.psk_identity)?;
+    let psk_identity = psk_identity(arguments.psk_identity.as_deref().unwrap_or_default())?;
     not_yet_over(arguments.not_after)?;
     let key = Kpsa::new(secret(&arguments.key)?, length_policy(arguments.allow_short_key));
     let key = key.map_err(Failure::usage)?;
@@ -81,6 +90,21 @@ async fn add(arguments: CredentialAdd, json: bool) -> Done {
     new.allow_short_key = arguments.allow_short_key;
     let sharing = sharing(&store, new.entity.as_ref()).await?;
     let id = add_key(&store, new).await?;
+    warn_of(&store, &config, &id, sharing).await?;
+    half.into_iter().for_each(Provisional::keep);
+    let device_file = arguments.half.device_file;
+    let line = format!("added {id}{}", told(device_file.as_ref()));
+    say(json, &json!({ "added": id.as_str(), "device_file": device_file }), line);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Warns of what stands beside the credential `id`, which was added, or in its way.
+async fn warn_of(
+    store: &Store,
+    config: &Config,
+    id: &CredentialId,
+    sharing: Vec<CredentialId>,
+) -> Result<(), Failure> {
     for other in sharing {
         eprintln!(
             "warning: {other} stands for the same identity: the holders of both keys are one to the registrar"
@@ -93,19 +117,14 @@ async fn add(arguments: CredentialAdd, json: bool) -> Done {
              subscription add`)"
         );
     }
-    half.into_iter().for_each(Provisional::keep);
-    let device_file = arguments.half.device_file;
-    let line = format!("added {id}{}", told(device_file.as_ref()));
-    say(json, &json!({ "added": id.as_str(), "device_file": device_file }), line);
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// The active credentials that stand for `entity` already.
 async fn sharing(store: &Store, entity: Option<&EntityId>) -> Result<Vec<CredentialId>, Failure> {
     let Some(entity) = entity.cloned() else { return Ok(Vec::new()) };
-    let records = store.read(move |records| records.credentials_of(&entity)).await?;
-    let active = records.into_iter().map(|record| record.credential);
-    let active = active.filter(|credential| credential.state == CredentialState::Active);
+    let holders = store.read(move |records| records.holders_of(&entity)).await?;
+    let active = holders.into_iter().filter(|credential| credential.state == CredentialState::Active);
     Ok(active.map(|credential| credential.credential_id).collect())
 }
 
@@ -145,10 +164,12 @@ fn psk_identity(text: &str) -> Result<PskIdentity, Failure> {
 
 async fn list(arguments: CredentialList, json: bool) -> Done {
     let store = stored::open_existing(&Config::load(&arguments.config.config)?)?;
+    let is_enrolment = |id: &CredentialId| Method::of(id).is_some();
+    let behind_keys = arguments.after.as_deref().and_then(|after| after.parse().ok()).filter(is_enrolment);
     let mut after = arguments.after;
     let mut left = arguments.limit;
     let mut listed = false;
-    while left > 0 {
+    while left > 0 && behind_keys.is_none() {
         let page = CredentialPage {
             function: Function::Cse,
             after: after.clone(),
@@ -169,6 +190,19 @@ async fn list(arguments: CredentialList, json: bool) -> Done {
             say(json, &fact, line);
         }
     }
+    let mut after = behind_keys.map(|id| id.as_str().to_owned());
+    while left > 0 {
+        let limit = left.min(store::MAX_PAGE);
+        let page = EnrolmentPage { function: Function::Cse, after: after.clone(), limit };
+        let rows = store.read(move |records| records.enrolments(&page)).await?;
+        let Some(last) = rows.last() else { break };
+        after = Some(last.enrolment.credential_id.as_str().to_owned());
+        listed = true;
+        left -= u32::try_from(rows.len()).unwrap_or(left);
+        for row in rows {
+            say(json, &show::enrolment_fact(&row), enrol::line(&row.enrolment));
+        }
+    }
     if !listed && arguments.limit > 0 {
         eprintln!("there is no credential");
     }
@@ -177,8 +211,7 @@ async fn list(arguments: CredentialList, json: bool) -> Done {
 
 async fn revoke_named(arguments: CredentialName, json: bool) -> Done {
     let store = stored::open_existing(&Config::load(&arguments.config.config)?)?;
-    let identity: PskIdentity = arguments.psk_identity.parse().map_err(Failure::usage)?;
-    let id = CredentialId::saef_key(&identity);
+    let id = name::credential_named(&store, &arguments.psk_identity).await?;
     match revoke(&store, id.clone()).await? {
         Revoked::Now => {
             let line = format_args!("revoked {id}; its associations are being closed");
@@ -202,9 +235,10 @@ pub(crate) enum Revoked {
 /// Withdraws a credential, unless it is withdrawn already, and adds the audit line about it.
 pub(crate) async fn revoke(store: &Store, id: CredentialId) -> Result<Revoked, Failure> {
     let revoke = move |tx: &mut store::Tx<'_>| {
-        let before = tx.credential_record(&id)?;
-        if let Some(before) = before.filter(|before| before.credential.state == CredentialState::Revoked) {
-            return Ok(Revoked::Before(before.changed));
+        let key = tx.credential_record(&id)?.map(|key| (key.credential.state, key.changed));
+        let enrolled = tx.enrolment_record(&id)?.map(|enrolled| (enrolled.enrolment.state, enrolled.changed));
+        if let Some((CredentialState::Revoked, since)) = key.or(enrolled) {
+            return Ok(Revoked::Before(since));
         }
         let credential = tx.revoke(&id)?;
         let entity = credential.subject.as_ref().map(ToString::to_string);

@@ -14,7 +14,7 @@ use super::{
     length_policy, not_yet_over, psk_identity,
 };
 use crate::{
-    cli::CredentialRebind,
+    cli::{CredentialRebind, EntityArg},
     config::Config,
     device_file::Provisional,
     outcome::{Done, Failure, say},
@@ -22,14 +22,13 @@ use crate::{
 };
 
 pub(super) async fn run(arguments: CredentialRebind, json: bool) -> Done {
+    if arguments.enrol.is_given() {
+        return super::enrol::rebind(arguments, json).await;
+    }
     let config = Config::load(&arguments.config.config)?;
-    let psk_identity = psk_identity(&arguments.psk_identity)?;
+    let psk_identity = psk_identity(arguments.psk_identity.as_deref().unwrap_or_default())?;
     not_yet_over(arguments.not_after)?;
-    let entity = match (arguments.entity.ae_id, arguments.entity.cse_id) {
-        (Some(ae), _) => EntityId::Ae(ae),
-        (None, Some(cse)) => EntityId::Cse(cse),
-        (None, None) => return Err(Failure::usage("--ae-id or --cse-id says whose equipment is replaced")),
-    };
+    let entity = arguments.entity.whose()?;
     may_register(&entity, &config.cse.id).map_err(Failure::usage)?;
     let key = Kpsa::new(secret(&arguments.key)?, length_policy(arguments.allow_short_key));
     let key = key.map_err(Failure::usage)?;
@@ -44,11 +43,7 @@ pub(super) async fn run(arguments: CredentialRebind, json: bool) -> Done {
     new.allow_short_key = arguments.allow_short_key;
     let replaced = replace(&store, config.cse.settings(), new, arguments.any_app_id).await?;
     half.into_iter().for_each(Provisional::keep);
-    if replaced.ruled_out {
-        eprintln!(
-            "warning: no service rule allows the new key this identity; until one does it cannot register"
-        );
-    }
+    warn_if_ruled_out(replaced.ruled_out);
     let device_file = arguments.half.device_file;
     let id = replaced.credential.credential_id.as_str();
     let withdrawn: Vec<&str> = replaced.withdrawn.iter().map(CredentialId::as_str).collect();
@@ -63,7 +58,7 @@ pub(super) async fn run(arguments: CredentialRebind, json: bool) -> Done {
     say(
         json,
         &fact,
-        format_args!("{}{}", line(&entity, id, &withdrawn, &replaced), told(device_file.as_ref())),
+        format_args!("{}{}", line(&entity, id, &withdrawn, replaced.awaited), told(device_file.as_ref())),
     );
     Ok(ExitCode::SUCCESS)
 }
@@ -81,9 +76,27 @@ pub(crate) async fn replace(
     Ok(store.write("credential.rebind", replace).await?)
 }
 
-fn line(entity: &EntityId, id: &str, withdrawn: &[&str], replaced: &Replaced) -> String {
+impl EntityArg {
+    pub(super) fn whose(&self) -> Result<EntityId, Failure> {
+        match (&self.ae_id, &self.cse_id) {
+            (Some(ae), _) => Ok(EntityId::Ae(ae.clone())),
+            (None, Some(cse)) => Ok(EntityId::Cse(cse.clone())),
+            (None, None) => Err(Failure::usage("--ae-id or --cse-id says whose equipment is replaced")),
+        }
+    }
+}
+
+pub(super) fn warn_if_ruled_out(ruled_out: bool) {
+    if ruled_out {
+        eprintln!(
+            "warning: no service rule allows the new credential this identity; until one does it cannot register"
+        );
+    }
+}
+
+pub(super) fn line(entity: &EntityId, id: &str, withdrawn: &[&str], awaited: bool) -> String {
     let old =
         if withdrawn.is_empty() { String::new() } else { format!(", withdrawn: {}", withdrawn.join(", ")) };
-    let waits = if replaced.awaited { "; its registration waits for the new equipment" } else { "" };
+    let waits = if awaited { "; its registration waits for the new equipment" } else { "" };
     format!("{entity} is bound to {id}{old}{waits}")
 }
