@@ -1,4 +1,4 @@
-//! Runs `properties/certificate_chain.rs` on what the fuzzer invents: `cargo +nightly fuzz run certificate_chain corpus/certificate_chain seeds/certificate_chain`.
+//! Runs `properties/certificate_chain.rs` on what the fuzzer invents: `.ci/fuzz`.
 
 #![no_main]
 

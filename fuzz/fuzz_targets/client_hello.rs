@@ -1,4 +1,4 @@
-//! Runs `properties/client_hello.rs` on what the fuzzer invents: `cargo +nightly fuzz run client_hello corpus/client_hello seeds/client_hello`.
+//! Runs `properties/client_hello.rs` on what the fuzzer invents: `.ci/fuzz`.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Runs `properties/http_mapping.rs` on what the fuzzer invents: `cargo +nightly fuzz run http_mapping corpus/http_mapping seeds/http_mapping`.
+//! Runs `properties/http_mapping.rs` on what the fuzzer invents: `.ci/fuzz`.
 
 #![no_main]
 

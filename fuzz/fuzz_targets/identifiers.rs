@@ -1,4 +1,4 @@
-//! Runs `properties/identifiers.rs` on what the fuzzer invents: `cargo +nightly fuzz run identifiers corpus/identifiers seeds/identifiers`.
+//! Runs `properties/identifiers.rs` on what the fuzzer invents: `.ci/fuzz`.
 
 #![no_main]
 

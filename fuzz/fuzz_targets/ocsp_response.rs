@@ -1,4 +1,4 @@
-//! Runs `properties/ocsp_response.rs` on what the fuzzer invents: `cargo +nightly fuzz run ocsp_response corpus/ocsp_response seeds/ocsp_response`.
+//! Runs `properties/ocsp_response.rs` on what the fuzzer invents: `.ci/fuzz`.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Runs `properties/primitive_json.rs` on what the fuzzer invents: `cargo +nightly fuzz run primitive_json corpus/primitive_json seeds/primitive_json`.
+//! Runs `properties/primitive_json.rs` on what the fuzzer invents: `.ci/fuzz`.
 
 #![no_main]
 

@@ -1,22 +1,17 @@
 //! Runs the properties that the fuzzer checks on its seeds, and on messages that resemble them.
-#![expect(clippy::expect_used, reason = "a test may fail loudly")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail loudly")]
 
 #[path = "../../../fuzz/properties/http_mapping.rs"]
 mod http_mapping;
+#[path = "../../../fuzz/properties/replay.rs"]
+mod replay;
 
 use proptest::prelude::*;
-use std::fs;
-use std::path::Path;
+use replay::replay;
 
 #[test]
 fn http_mapping_seeds() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds/http_mapping");
-    let mut count = 0;
-    for entry in fs::read_dir(folder).unwrap() {
-        http_mapping::check(&fs::read(entry.unwrap().path()).unwrap());
-        count += 1;
-    }
-    assert!(count > 0, "there are no seeds");
+    replay("http_mapping", http_mapping::check);
 }
 
 const HEADER: &str = "X-M2M-(Origin|RI|RVI|GID|RTU|OT|RST|RET|OET|EC|VSI|RSC|CTS|CTO|ATI|AS|ASRI)|Authorization|Content-Type|Accept";

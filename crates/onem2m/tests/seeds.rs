@@ -5,21 +5,11 @@
 mod identifiers;
 #[path = "../../../fuzz/properties/primitive_json.rs"]
 mod primitive_json;
+#[path = "../../../fuzz/properties/replay.rs"]
+mod replay;
 
 use proptest::prelude::*;
-use std::fs;
-use std::path::Path;
-
-/// Runs `check` on every seed of a target.
-fn replay(target: &str, check: fn(&[u8])) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds").join(target);
-    let mut count = 0;
-    for entry in fs::read_dir(folder).unwrap() {
-        check(&fs::read(entry.unwrap().path()).unwrap());
-        count += 1;
-    }
-    assert!(count > 0, "there are no seeds for {target}");
-}
+use replay::replay;
 
 #[test]
 fn identifiers_seeds() {
