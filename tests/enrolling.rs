@@ -207,7 +207,7 @@ fn what_cannot_be_enrolled_is_named() {
         (vec!["add", "--psk-identity", "a@x.org"], ["--generate", "--key-file"]),
         (vec!["add", "--ae-id", LIGHT], ["--psk-identity", "--token"]),
         (vec!["add", "--token", "--public-key", "key.pem"], ["--token", "--public-key"]),
-        (vec!["add", "--token", "--allowed-ae-id", LIGHT], ["--certificate-name", "--allowed-ae-id"]),
+        (vec!["add", "--token", "--allowed-ae-id", LIGHT], ["--token", "--allowed-ae-id"]),
         (
             vec!["add", "--public-key", "key.pem", "--chain-anchors", "key.pem"],
             ["--chain-anchors key.pem", ""],

@@ -112,7 +112,7 @@ pub(crate) struct CredentialAdd {
     #[command(flatten)]
     pub(crate) enrol: EnrolArg,
     /// An AE that a device or node may speak as, in place of one identity; may be repeated
-    #[arg(long, value_name = "AE-ID", requires = "certificate_name", conflicts_with_all = ["ae_id", "cse_id"])]
+    #[arg(long, value_name = "AE-ID", conflicts_with_all = ["ae_id", "cse_id", "psk_identity", "public_key", "token"])]
     pub(crate) allowed_ae_id: Vec<AeId>,
     /// The AE that the key stands for, e.g. //example.org/mn-cse-123456/Clight1; without it the registrar
     /// assigns an AE-ID at the first registration

@@ -34,7 +34,7 @@ pub(crate) struct EnrolArg {
     #[arg(long, conflicts_with_all = ["key", "device_half", "allow_short_key"])]
     token: bool,
     /// Accept the public key only in a chain to one of the certificates in this file
-    #[arg(long, value_name = "FILE", requires = "public_key")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["psk_identity", "certificate_name", "token"])]
     chain_anchors: Option<PathBuf>,
 }
 
