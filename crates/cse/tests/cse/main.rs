@@ -8,6 +8,7 @@
 
 mod certificate;
 mod content;
+mod forwarding;
 mod local;
 mod rebind;
 mod registration;
