@@ -192,6 +192,14 @@ fn other_kinds_beside_other_names() {
             Some(Permitted),
         ),
         row(
+            "the end of a label",
+            &within(dns("p.example.org")),
+            &[],
+            &with(dns("sp.example.org")),
+            Some(Permitted),
+        ),
+        row("a domain in other letters", &within(dns("EXAMPLE.org")), &[], &with(dns("a.Example.ORG")), None),
+        row(
             "a host outside",
             &within(uri("example.org")),
             &[],
@@ -223,26 +231,63 @@ fn other_kinds_beside_other_names() {
     ]);
 }
 
+/// OpenSSL looks at the subject first, and at issuers from the top down: what it has not come to is a directory
+/// name that stands after an otherName, and what a lower issuer says of subjects.
 #[test]
-fn subjects_beside_other_names() {
+fn directory_names_beside_other_names() {
     let maker = device(ARC, &[100]);
     let instance = device(ARC, &[100, 1, 2]);
-    let directory_of = |attributes: &[(&str, &str)]| explicit(4, &directory(attributes));
-    let cases: [(&str, Bases, Option<Rule>); 5] = [
-        ("within", (vec![directory_of(&[("2.5.4.3", "Leaf")])], vec![]), None),
-        ("outside", (vec![directory_of(&[("2.5.4.3", "Other")])], vec![]), Some(Rule::Permitted)),
-        ("excluded", (vec![], vec![directory_of(&[("2.5.4.3", "Leaf")])]), Some(Rule::Excluded)),
-        (
-            "excluded in other letters",
-            (vec![], vec![directory_of(&[("2.5.4.3", " LEAF ")])]),
-            Some(Rule::Excluded),
-        ),
-        ("longer", (vec![], vec![directory_of(&[("2.5.4.3", "Leaf"), ("2.5.4.10", "Org")])]), None),
+    let called = |attributes: &[(&str, &str)]| explicit(4, &directory(attributes));
+    let leaf = called(&[("2.5.4.3", "Leaf")]);
+    let longer = called(&[("2.5.4.3", "Leaf"), ("2.5.4.10", "Org")]);
+    let bits = explicit(4, &sequence(&tlv(0x31, &sequence(&[oid("2.5.4.3"), tlv(0x1e, b"\0L")].concat()))));
+    let cases: [(&str, Bases, Option<Rule>); 8] = [
+        ("permitted", (vec![leaf.clone()], vec![]), None),
+        ("permitted as a part", (vec![called(&[])], vec![]), None),
+        ("not permitted", (vec![called(&[("2.5.4.3", "Other")])], vec![]), Some(Rule::Permitted)),
+        ("shorter than what is permitted", (vec![longer.clone()], vec![]), Some(Rule::Permitted)),
+        ("excluded", (vec![], vec![leaf.clone()]), Some(Rule::Excluded)),
+        ("excluded in other letters", (vec![], vec![called(&[("2.5.4.3", " LEAF ")])]), Some(Rule::Excluded)),
+        ("shorter than what is excluded", (vec![], vec![longer]), None),
+        ("a string that nobody compares", (vec![], vec![bits]), Some(Rule::UnclearConstraint)),
     ];
-    for (what, (mut permitted, excluded), broken) in cases {
-        permitted.push(maker.clone());
-        let row = row(what, &permitted, &excluded, &[instance.clone()], broken);
-        assert_eq!(judge(&row, false), broken, "{what}");
+    for (what, (permitted, excluded), broken) in cases {
+        let in_names = row(
+            what,
+            &[permitted.clone(), vec![maker.clone()]].concat(),
+            &excluded,
+            &[instance.clone(), leaf.clone()],
+            broken,
+        );
+        assert_eq!(judge(&in_names, false), broken, "{what}");
+        let in_subject = Row {
+            what,
+            issuers: vec![(vec![maker.clone()], vec![]), (permitted, excluded)],
+            names: vec![instance.clone()],
+            broken,
+        };
+        assert_eq!(judge(&in_subject, false), broken, "{what}, of the subject");
+    }
+}
+
+/// Names of intermediates obey the issuers above them as well.
+#[test]
+fn other_names_of_intermediates() {
+    for (intermediate, leaf, broken) in [
+        (vec![100], vec![100, 1], None),
+        (vec![101], vec![100, 1], Some(("certificate 1, subjectAltName", Rule::Permitted))),
+        (vec![100], vec![101, 1], Some(("certificate 0, subjectAltName", Rule::Permitted))),
+    ] {
+        let root = Ca::root(|draft| draft.put(CONSTRAINTS, true, constraints(&[device(ARC, &[100])], &[])));
+        let issuer = root.below("Issuer", |draft| draft.names(&[device(ARC, &intermediate)]));
+        let chain = Chain::from_der(&issuer.leaf(&[device(ARC, &leaf)], |_| {})).unwrap();
+        let anchors = Anchors::from_pem(&root.pem(), now()).unwrap();
+        let verdict = verify(&anchors, &chain, Purpose::Client, now(), false);
+        let found = verdict.err().map(|refusal| match refusal.reason {
+            Reason::Profile(violation) => (violation.place, violation.rule),
+            other => panic!("{other}"),
+        });
+        assert_eq!(found, broken.map(|(place, rule)| (place.to_owned(), rule)));
     }
 }
 

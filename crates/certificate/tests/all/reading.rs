@@ -30,11 +30,13 @@ fn chains_that_cannot_be_read() {
     trailing.push(0);
     let mut truncated = leaf.clone();
     truncated.pop();
-    // cRLSign: not critical, said to be so with a FALSE that DER leaves out.
-    let not_der = root
-        .leaf(&[], |draft| draft.inner = [0x30, 0x81, 0x0a].into_iter().chain(oid(ECDSA_SHA256)).collect())
-        .remove(0);
-    for broken in [&trailing[..], &truncated, &not_der, &[], &[0x30, 0x80], b"certificate", &[0xff; 64]] {
+    // A length in more octets than it needs, and a default value written out.
+    let long_form = [0x30, 0x81, 0x0a].into_iter().chain(oid(ECDSA_SHA256)).collect::<Vec<_>>();
+    let long_form = root.leaf(&[], |draft| draft.inner = long_form).remove(0);
+    let default = root.leaf(&[], |draft| draft.version = explicit(0, &integer(&[0]))).remove(0);
+    for broken in
+        [&trailing[..], &truncated, &long_form, &default, &[], &[0x30, 0x80], b"certificate", &[0xff; 64]]
+    {
         let text = said(Chain::from_der(&[leaf.as_slice(), broken]));
         assert!(text.starts_with("certificate 1: is no certificate in DER: "), "{text}");
         assert!(text.ends_with("(RFC 5280 §4.1)"), "{text}");
