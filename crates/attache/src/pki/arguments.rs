@@ -102,7 +102,7 @@ pub(crate) struct PkiIssue {
     #[command(flatten)]
     pub(super) subject: SubjectArg,
     /// The IN-CSE of the domain, whose name stands in that of an MN-CSE or ASN-CSE
-    #[arg(long, value_name = "NAME", requires = "cse_id")]
+    #[arg(long, value_name = "NAME")]
     pub(super) in_cse: Option<CseName>,
     #[command(flatten)]
     pub(super) key: KeyArg,

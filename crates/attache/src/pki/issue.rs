@@ -25,11 +25,12 @@ use crate::{
 
 pub(super) fn run(arguments: &PkiIssue, json: bool) -> Done {
     let validity = Validity::days(SystemClock.now(), arguments.days)?;
+    let profile = profile(arguments)?;
     let key = Key::read(&arguments.key)?;
     if arguments.subject.raw_key {
         return raw_key(arguments, key, json);
     }
-    let Some(profile) = profile(arguments)? else {
+    let Some(profile) = profile else {
         return self_signed(arguments, &key, validity, json);
     };
     let mut directory = Directory::open(&arguments.directory.path)?;
@@ -89,6 +90,9 @@ fn inside(path: &Path, error: &PkiError) -> Failure {
 /// What the certificate is to name; nothing of the kind in a self-signed one.
 fn profile(arguments: &PkiIssue) -> Result<Option<Profile>, Failure> {
     let subject = &arguments.subject;
+    if arguments.in_cse.is_some() && subject.cse_id.is_none() {
+        return Err(Failure::usage("--in-cse: goes with --cse-id"));
+    }
     if let Some(cse) = &subject.cse_id {
         let name = match &arguments.in_cse {
             Some(infrastructure) => CseDomainName::of_field(cse, infrastructure),

@@ -29,6 +29,8 @@ fn openssl_follows_the_list() {
     let (this, next) = (at("20200101T000000"), at("20900101T000000"));
     let crl = site.names.crl(&[revoked], 7, this, next).unwrap();
     let empty = site.root.crl(&[], 1, this, next).unwrap();
+    let nothing = [0x30, 0x00];
+    assert!(!empty.der.windows(2).any(|octets| octets == nothing), "RFC 5280 §5.1.2.6: absent, not empty");
     std::fs::write(dir.path().join("crls.pem"), format!("{}{}", crl.pem, empty.pem)).unwrap();
     std::fs::write(dir.path().join("crl.der"), &crl.der).unwrap();
     let text = openssl(dir.path(), "crl -inform DER -in crl.der -noout -text").unwrap();
