@@ -1,5 +1,7 @@
 //! Public keys, names in certificates, and identity tokens, beside the keys of the psk-lookup-table.
 
+#![expect(clippy::doc_markdown, reason = "the texts of arguments are printed as they stand")]
+
 use std::{path::PathBuf, process::ExitCode};
 
 use certificate::{Anchors, Chain, RawKey};

@@ -84,7 +84,7 @@ fn enrolment_text(record: &EnrolmentRecord, registered: &[String]) -> String {
         ("added", record.created.to_string()),
         ("changed", record.changed.to_string()),
     ];
-    if let Some(hash) = enrolment.credential_id.value().parse::<PublicKeyIdentifier>().ok() {
+    if let Ok(hash) = enrolment.credential_id.value().parse::<PublicKeyIdentifier>() {
         lines.push(("on a label", hash.to_nih()));
     }
     if enrolment.chain_policy.is_some() {
