@@ -3,26 +3,16 @@
 
 mod support;
 
-use std::fs;
+use std::{fs, process::Command};
 
 use support::{
     World,
-    certified::{BASE, CERTIFICATES, Makers, around, of_cse, prepared, write, year},
+    certified::{BASE, CERTIFICATES, Makers, ae, around, in_seconds, of_cse, prepared, request, write, year},
     foreign::{alert_number, openssl_with, status},
 };
-use testkit::Process;
+use testkit::{Process, require};
 
 const SUITE: &str = "ECDHE-ECDSA-AES128-SHA256";
-
-/// An HTTP request as a person would type it.
-fn request(method: &str, to: &str, from: &str, ty: Option<u32>, content: &str) -> String {
-    let ty = ty.map(|ty| format!(";ty={ty}")).unwrap_or_default();
-    format!(
-        "{method} {to} HTTP/1.1\r\nHost: in\r\nX-M2M-Origin: {from}\r\nX-M2M-RI: 1\r\nX-M2M-RVI: 3\r\n\
-         Content-Type: application/json{ty}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{content}",
-        content.len()
-    )
-}
 
 fn remote_cse(id: &str) -> String {
     let content = format!(
@@ -30,12 +20,6 @@ fn remote_cse(id: &str) -> String {
         id
     );
     request("POST", BASE, &format!("/{id}"), Some(16), &content)
-}
-
-fn ae(stem: &str) -> String {
-    let content =
-        format!(r#"{{"m2m:ae":{{"rn":"ae_{stem}","api":"Nlight.example","rr":false,"srv":["3"]}}}}"#);
-    request("POST", BASE, stem, Some(2), &content)
 }
 
 fn client(world: &World, name: &str, more: &[&str]) -> Process {
@@ -134,4 +118,144 @@ fn a_revoked_certificate_is_refused_without_a_restart() {
     world.wait_for_line(|line| line.contains("were read again").then_some(()));
     assert_eq!(alert(&client(&world, "gateway", &[])), 44);
     assert_eq!(alert(&client(&world, "gateway", &["-sess_in", session])), 44);
+}
+
+const LAMP: &str = "//example.org/in-cse/Clamp";
+
+/// A self-signed certificate stands for whom the hash of its key is enrolled; F-06, and F-15 by `openssl`.
+#[test]
+fn a_self_signed_certificate_is_known_by_the_hash_of_its_key() {
+    let makers = Makers::new(5);
+    let mut world = prepared(&makers, CERTIFICATES);
+    let folder = world.folder.path();
+    write(folder, "lamp", &pki::self_signed("lamp", None, year(), &makers.rng).unwrap());
+    write(folder, "twin", &pki::self_signed("lamp", None, year(), &makers.rng).unwrap());
+    world.serve();
+    drop(world.run(&["credential", "add", "--public-key", "lamp.pem", "--ae-id", LAMP]).success());
+    let digest = world.digest();
+    assert_eq!(alert(&client(&world, "twin", &[])), 46);
+    assert_eq!(answer(client(&world, "lamp", &[]), &ae("Cother")), "4106");
+    assert_eq!(world.digest(), digest);
+    let (session, session_file) = ("-sess_out", world.path("session"));
+    let file = session_file.to_str().unwrap();
+    assert_eq!(answer(client(&world, "lamp", &[session, file]), &ae("Clamp")), "2001");
+    assert!(is_resumed(&client(&world, "lamp", &["-sess_in", file])));
+    let other_name = client(&world, "lamp", &["-sess_in", file, "-servername", "elsewhere.example.org"]);
+    assert!(!is_resumed(&other_name), "a session under another server name");
+    drop(world.run(&["credential", "revoke", &id_of(&world)]).success());
+    assert_eq!(alert(&client(&world, "lamp", &["-sess_in", file])), 46);
+    assert_eq!(alert(&client(&world, "lamp", &[])), 46);
+}
+
+/// De-registration and a new binding end resumption; the full handshake decides (F-15).
+#[test]
+fn what_changes_ends_resumption() {
+    let makers = Makers::new(6);
+    let mut world = prepared(&makers, CERTIFICATES);
+    write(world.folder.path(), "lamp", &pki::self_signed("lamp", None, year(), &makers.rng).unwrap());
+    write(world.folder.path(), "new", &pki::self_signed("lamp", None, year(), &makers.rng).unwrap());
+    world.serve();
+    drop(world.run(&["credential", "add", "--public-key", "lamp.pem", "--ae-id", LAMP]).success());
+    let file = world.path("session");
+    let file = file.to_str().unwrap();
+    assert_eq!(answer(client(&world, "lamp", &["-sess_out", file]), &ae("Clamp")), "2001");
+    let leave = request("DELETE", "/~/in-cse/Clamp", "Clamp", None, "");
+    assert_eq!(answer(client(&world, "lamp", &["-sess_in", file]), &leave), "2002");
+    let after = client(&world, "lamp", &["-sess_in", file]);
+    assert!(!is_resumed(&after), "nobody is registered");
+    assert_eq!(answer(client(&world, "lamp", &["-sess_out", file]), &ae("Clamp")), "2001");
+    drop(world.run(&["credential", "rebind", "--ae-id", LAMP, "--public-key", "new.pem"]).success());
+    assert_eq!(alert(&client(&world, "lamp", &["-sess_in", file])), 46);
+    assert_eq!(answer(client(&world, "new", &[]), &ae("Clamp")), "2001");
+}
+
+/// A raw public key by `gnutls-cli` (RFC 7250).
+#[test]
+fn a_raw_public_key_registers() {
+    let makers = Makers::new(7);
+    let mut world = prepared(&makers, CERTIFICATES);
+    for name in ["raw", "stranger"] {
+        drop(world.run(&["pki", "issue", "--raw-key", "--out", name]).success());
+    }
+    world.serve();
+    drop(world.run(&["credential", "add", "--public-key", "raw.pub.pem", "--ae-id", LAMP]).success());
+    let client = |name: &str| {
+        let mut command = Command::new(require("gnutls-cli", "gnutls-bin"));
+        command.args(["--insecure", "--port", &world.address.port().to_string(), "127.0.0.1"]);
+        command.arg("--rawpkfile").arg(world.path(&format!("{name}.pub.pem")));
+        command.arg("--rawpkkeyfile").arg(world.path(&format!("{name}.key.pem"))).arg("--priority");
+        command.arg(
+            "NONE:+VERS-TLS1.2:+ECDHE-ECDSA:+AES-128-CBC:+SHA256:+COMP-NULL:+SIGN-ALL:+GROUP-ALL:\
+             +CTYPE-CLI-RAWPK:+CTYPE-SRV-RAWPK",
+        );
+        Process::spawn(command)
+    };
+    let refused = client("stranger").finish();
+    assert!(refused.stdout.contains("alert [46]") || refused.stderr.contains("alert [46]"), "{refused:?}");
+    assert_eq!(answer(client("raw"), &ae("Clamp")), "2001");
+}
+
+/// The registrar staples what the OCSP responder says, from a file and fetched from the responder.
+#[test]
+fn the_status_of_the_registrar_is_stapled() {
+    let makers = Makers::new(8);
+    let mut world = prepared(&makers, CERTIFICATES);
+    let staple = "[listener.certificate.ocsp]\nresponse_file = \"staple.der\"\n\n[listener.clients]";
+    let configuration = fs::read_to_string(world.path("attache.toml")).unwrap();
+    fs::write(world.path("attache.toml"), configuration.replace("[listener.clients]", staple)).unwrap();
+    let server = makers.issue(&of_cse("in-cse.example.org"));
+    write(world.folder.path(), "server", &server);
+    let good =
+        makers.issuer.ocsp(&server.serial, pki::ocsp::Status::Good, in_seconds(-60), Some(in_seconds(3600)));
+    fs::write(world.path("staple.der"), good.unwrap()).unwrap();
+    write(world.folder.path(), "gateway", &makers.gateway("mn-cse-123456"));
+    world.serve();
+    let seen = || {
+        let client = client(&world, "gateway", &["-status"]);
+        client.wait_for_line("the word on the staple", |line| {
+            let found = line.contains("OCSP Response Status: successful");
+            let none = line.contains("OCSP response: no response sent");
+            (found || none).then_some(found)
+        })
+    };
+    // It is read in the background.
+    assert!((0..600).any(|_| seen()), "never stapled");
+}
+
+/// Two servers on one store: what one of them made the other resumes, and what is revoked at one is at the other.
+#[test]
+fn two_servers_share_sessions_and_revocations() {
+    let makers = Makers::new(9);
+    let mut world = prepared(&makers, CERTIFICATES);
+    write(world.folder.path(), "lamp", &pki::self_signed("lamp", None, year(), &makers.rng).unwrap());
+    world.serve();
+    let (first, first_address) = (world.detach(), world.address);
+    world.serve();
+    drop(world.run(&["credential", "add", "--public-key", "lamp.pem", "--ae-id", LAMP]).success());
+    let file = world.path("session");
+    let file = file.to_str().unwrap();
+    let second_address = std::mem::replace(&mut world.address, first_address);
+    assert_ne!(first_address, second_address);
+    assert_eq!(answer(client(&world, "lamp", &["-sess_out", file]), &ae("Clamp")), "2001");
+    world.address = second_address;
+    let mut resumed = client(&world, "lamp", &["-sess_in", file]);
+    assert!(is_resumed(&resumed));
+    resumed.send(request("GET", "/~/in-cse/Clamp", "Clamp", None, "").as_bytes());
+    assert_eq!(resumed.wait_for_line("the status code", status), "2000");
+    drop(world.run(&["credential", "revoke", &id_of(&world)]).success());
+    assert_eq!(alert(&client(&world, "lamp", &["-sess_in", file])), 46);
+    drop(first);
+}
+
+fn id_of(world: &World) -> String {
+    let list = world.run(&["--json", "credential", "list"]).success().stdout;
+    let id = list.split('"').find(|text| text.starts_with("30-")).unwrap();
+    id.to_owned()
+}
+
+fn is_resumed(client: &Process) -> bool {
+    client.wait_for_line("whether it is resumed", |line| {
+        let resumed = line.starts_with("Reused, ");
+        (resumed || line.starts_with("New, ")).then_some(resumed)
+    })
 }

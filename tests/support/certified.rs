@@ -78,6 +78,33 @@ pub(crate) fn in_seconds(seconds: i64) -> Timestamp {
     Timestamp::from_unix_micros(SystemClock.now().unix_micros() + seconds * 1_000_000).unwrap()
 }
 
+/// An HTTP request as a person would type it, the last one of its connection.
+pub(crate) fn request(method: &str, to: &str, from: &str, ty: Option<u32>, content: &str) -> String {
+    going_on(method, to, from, ty, content).replacen("\r\n\r\n", "\r\nConnection: close\r\n\r\n", 1)
+}
+
+/// The same with others behind it.
+pub(crate) fn going_on(method: &str, to: &str, from: &str, ty: Option<u32>, content: &str) -> String {
+    let ty = ty.map(|ty| format!(";ty={ty}")).unwrap_or_default();
+    format!(
+        "{method} {to} HTTP/1.1\r\nHost: in\r\nX-M2M-Origin: {from}\r\nX-M2M-RI: 1\r\nX-M2M-RVI: 3\r\n\
+         Content-Type: application/json{ty}\r\nContent-Length: {}\r\n\r\n{content}",
+        content.len()
+    )
+}
+
+/// CREATE `<AE>`, with more attributes.
+pub(crate) fn ae_with(stem: &str, more: &str) -> String {
+    let content =
+        format!(r#"{{"m2m:ae":{{"rn":"ae_{stem}","api":"Nlight.example","rr":false,"srv":["3"]{more}}}}}"#);
+    request("POST", BASE, stem, Some(2), &content)
+}
+
+/// CREATE `<AE>`.
+pub(crate) fn ae(stem: &str) -> String {
+    ae_with(stem, "")
+}
+
 /// Writes a certificate and its key as `name.pem` and `name.key`.
 pub(crate) fn write(folder: &Path, name: &str, issued: &Issued) {
     fs::write(folder.join(format!("{name}.pem")), &issued.chain_pem).unwrap();

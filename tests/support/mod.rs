@@ -143,6 +143,11 @@ impl World {
         server.finish()
     }
 
+    /// Lets the registrar run beside the next one of the same folder, for as long as the caller keeps it.
+    pub(crate) fn detach(&mut self) -> Process {
+        self.server.take().unwrap()
+    }
+
     pub(crate) fn server(&self) -> &Process {
         self.server.as_ref().unwrap()
     }
