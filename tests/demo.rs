@@ -6,7 +6,17 @@ use serde_json::Value;
 use support::attache;
 
 /// Steps that the story must not lose, with what they are to come to.
-const STEPS: [(&str, &str); 34] = [
+const STEPS: [(&str, &str); 44] = [
+    ("A1", "association"),
+    ("A2", "csi /mn-cse-123456"),
+    ("A3", "csi /in-cse"),
+    ("A4", "cst 1"),
+    ("A5", "4117 ORIGINATOR_HAS_ALREADY_REGISTERED"),
+    ("A7", "2000"),
+    ("X9", "4106, store unchanged"),
+    ("X10", "4106, store unchanged"),
+    ("X11", "4106, store unchanged"),
+    ("X12", "4106, store unchanged"),
     ("B1", "association"),
     ("B2", "2001 CREATED"),
     ("B3", "2001 CREATED"),

@@ -194,6 +194,11 @@ impl Running {
         &self.plain
     }
 
+    /// How the registration with another CSE is, if one is configured.
+    pub(crate) fn registration(&self) -> Option<Value> {
+        self.mcc.above().map(|above| above.fact())
+    }
+
     /// Stops: no new connections, requests in progress are finished, everything noted is written.
     pub(crate) async fn stop(self) -> Result<(), Failure> {
         self.mcc.stop().await;

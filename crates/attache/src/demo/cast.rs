@@ -8,6 +8,7 @@ use onem2m::{
     id::{AeId, AeIdStem, EntityId, EntityKind},
     primitive::Response,
 };
+use serde_json::Value;
 use store::{NewCredential, Store};
 use tempfile::TempDir;
 
@@ -122,12 +123,15 @@ pub(crate) enum Door {
 }
 
 impl Gateway {
-    pub(crate) async fn start() -> Result<Self, Failure> {
+    /// With the section that says what it registers with, and the credential for that.
+    pub(crate) async fn start(above: (String, NewCredential)) -> Result<Self, Failure> {
+        let (section, credential_above) = above;
         let folder = tempfile::tempdir().map_err(Failure::internal)?;
         let file = folder.path().join("attache.toml");
-        std::fs::write(&file, CONFIGURATION).map_err(Failure::internal)?;
+        std::fs::write(&file, format!("{CONFIGURATION}\n{section}")).map_err(Failure::internal)?;
         let config = Config::load(&file)?;
         let operator = stored::open(&config)?;
+        credential::add_key(&operator, credential_above).await?;
         let running = serve::start(&config).await?;
         let address = running.addresses().first().copied().ok_or_else(|| Failure::internal("no listener"))?;
         let registrar = Registrar {
@@ -137,6 +141,16 @@ impl Gateway {
             server_name: None,
         };
         Ok(Self { registrar, config, running, operator, _folder: folder })
+    }
+
+    /// The operator's handle on the store.
+    pub(crate) const fn operator(&self) -> &Store {
+        &self.operator
+    }
+
+    /// What `attache registrar status` says.
+    pub(crate) fn registration(&self) -> Option<Value> {
+        self.running.registration()
     }
 
     /// Address of a resource below the `<CSEBase>`.

@@ -1,11 +1,12 @@
 //! The smart home: a gateway, lights and sensors, an application on the gateway, and what others try.
 //!
 //! Data of TR-0038 §7.1 (stems, `KpsaID`s, 8-octet keys) in the domain `//example.org`; step numbers of the
-//! project's acceptance scenario: B registration, R re-attachment, L local applications, X and F refusals, E
+//! project's acceptance scenario: A the gateway itself, B registration, R re-attachment, L local applications, X and F refusals, E
 //! replaced equipment, V revocation.
 
 mod cast;
 mod equipment;
+mod joining;
 mod outside;
 mod refusals;
 mod registration;
@@ -15,7 +16,7 @@ use std::process::ExitCode;
 use device::{Attachment, DeviceError};
 use onem2m::primitive::{Operation, Request, Response};
 
-use self::cast::LIGHT1;
+use self::{cast::LIGHT1, joining::Infrastructure};
 use super::{
     cast::{Actor, Gateway, outcome, refusal},
     open_line::OpenLine,
@@ -27,15 +28,19 @@ const ASSOCIATION: &str = "association";
 
 /// Runs the story.
 pub(crate) async fn run(json: bool) -> Done {
-    let mut story = Story { timeline: Timeline::new(json), gateway: Gateway::start().await?, phase: "" };
+    let infrastructure = Infrastructure::start().await?;
+    let gateway = Gateway::start(infrastructure.above()?).await?;
+    let mut story = Story { timeline: Timeline::new(json), gateway, phase: "" };
     story.timeline.note(&format!(
         "A home gateway listens on {}: registrar {}, TLS 1.2 with provisioned symmetric keys, HTTP.",
         story.gateway.registrar.address, story.gateway.registrar.cse
     ));
+    story.joining(&infrastructure).await?;
     let (mut light1, mut light2) = story.registration().await?;
     story.local_applications().await?;
     story.re_attachment(&mut light1).await?;
     story.refusals(&mut light1, &mut light2).await?;
+    story.rogue_gateway(&infrastructure).await?;
     let mut new_light1 = story.replaced_equipment(light1).await?;
     story.revocation(&mut new_light1, &light2).await?;
     new_light1.close().await;
@@ -43,6 +48,7 @@ pub(crate) async fn run(json: bool) -> Done {
         .timeline
         .finish("Every device is known by the key that it proved, and by nothing that it said.");
     story.gateway.stop().await?;
+    infrastructure.stop().await?;
     Ok(if held { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 

@@ -1,0 +1,301 @@
+//! A: the gateway joins an IN-CSE; X9 to X12: another gateway tries to pass for it.
+
+use std::time::Duration;
+
+use device::{Attachment, DeviceError, Registrar};
+use identity::Function;
+use onem2m::{
+    id::{CseId, EntityId, EntityKind},
+    primitive::{Operation, Request},
+    resource::ResourceType,
+};
+use serde_json::{Value, json};
+use store::{NewCredential, Resources as _, Store};
+use tempfile::TempDir;
+
+use super::{
+    super::cast::{Actor, Gateway, outcome, refusal},
+    ASSOCIATION, Line, Story, Tried,
+};
+use crate::{
+    config::Config,
+    control::{self, Question},
+    credential,
+    outcome::Failure,
+    serve::{self, Running},
+    stored,
+};
+
+const KPSA_ID: &str = "mn-cse-123456@example.org";
+const KEY: &str = "ca11ab1eca11ab1eca11ab1eca11ab1e";
+const ROGUE_ID: &str = "mn-cse-999@example.org";
+const ROGUE_KEY: &str = "0badc0de0badc0de0badc0de0badc0de";
+const INFRASTRUCTURE: &str = "//example.org/in-cse";
+const ROGUE: &str = "//example.org/mn-cse-999";
+const VICTIM: &str = "//example.org/mn-cse-123456";
+const TO: &str = "IN-CSE";
+
+const CONFIGURATION: &str = r#"
+[store]
+path = "in.db"
+
+[cse]
+id = "//example.org/in-cse"
+kind = "in"
+base_name = "server"
+
+[[listener]]
+address = "127.0.0.1:0"
+"#;
+
+/// The IN-CSE, run as `attache serve` runs it.
+pub(super) struct Infrastructure {
+    registrar: Registrar,
+    config: Config,
+    running: Running,
+    operator: Store,
+    /// Removed with everything in it when the story is over.
+    _folder: TempDir,
+}
+
+impl Infrastructure {
+    pub(super) async fn start() -> Result<Self, Failure> {
+        let folder = tempfile::tempdir().map_err(Failure::internal)?;
+        let file = folder.path().join("attache.toml");
+        std::fs::write(&file, CONFIGURATION).map_err(Failure::internal)?;
+        let config = Config::load(&file)?;
+        let operator = stored::open(&config)?;
+        let running = serve::start(&config).await?;
+        let address = running.addresses().first().copied().ok_or_else(|| Failure::internal("no listener"))?;
+        let registrar = Registrar {
+            address: address.to_string(),
+            cse: config.cse.id.clone(),
+            base_name: config.cse.base_name.as_str().to_owned(),
+            server_name: Some("in-cse.example.org".into()),
+        };
+        let infrastructure = Self { registrar, config, running, operator, _folder: folder };
+        infrastructure.provision(KPSA_ID, KEY, VICTIM).await?;
+        infrastructure.provision(ROGUE_ID, ROGUE_KEY, ROGUE).await?;
+        Ok(infrastructure)
+    }
+
+    /// `[registrar]` of the gateway, and its half of the credential.
+    pub(super) fn above(&self) -> Result<(String, NewCredential), Failure> {
+        let section = format!(
+            "[registrar]\ncse_id = \"{INFRASTRUCTURE}\"\naddress = \"{}\"\npsk_identity = \"{KPSA_ID}\"\n",
+            self.registrar.address
+        );
+        Ok((section, key_of(KPSA_ID, KEY, INFRASTRUCTURE)?))
+    }
+
+    async fn provision(&self, psk_identity: &str, key: &str, cse: &str) -> Result<(), Failure> {
+        credential::add_key(&self.operator, key_of(psk_identity, key, cse)?).await?;
+        Ok(())
+    }
+
+    async fn associate(&self, psk_identity: &str, key: &str) -> Result<Attachment, DeviceError> {
+        let (Ok(identity), Ok(key)) = (psk_identity.parse(), Actor::kpsa(key)) else {
+            return Err(DeviceError::NoRegistration("was not tried: the actor has no valid key"));
+        };
+        Attachment::open(&self.registrar, &identity, key).await
+    }
+
+    async fn digest(&self) -> Result<[u8; 32], Failure> {
+        self.operator.digest().await.map_err(Failure::internal)
+    }
+
+    pub(super) async fn stop(self) -> Result<(), Failure> {
+        self.running.stop().await
+    }
+}
+
+fn key_of(psk_identity: &str, key: &str, cse: &str) -> Result<NewCredential, Failure> {
+    let identity = psk_identity.parse().map_err(Failure::internal)?;
+    let mut new = NewCredential::new(Function::Cse, identity, Actor::kpsa(key)?, EntityKind::Cse);
+    new.entity = Some(EntityId::Cse(cse.parse::<CseId>().map_err(Failure::internal)?));
+    Ok(new)
+}
+
+/// What the store keeps of another CSE: one attribute of its `<remoteCSE>`.
+async fn kept(store: &Store, ri: &'static str, name: &str) -> Result<String, Failure> {
+    let found = store.read(move |records| records.resource(ri)).await?;
+    let value = found.as_ref().and_then(|resource| resource.attributes.get(name));
+    Ok(value.map_or_else(
+        || "nothing".to_owned(),
+        |value| value.as_str().map_or(value.to_string(), str::to_owned),
+    ))
+}
+
+fn said(from: &str, operation: Operation, to: &str, line: &mut Attachment) -> Request {
+    let mut request = line.new_request(operation, to);
+    request.fr = Some(from.to_owned());
+    request
+}
+
+fn registration(from: &str, csi: &str, line: &mut Attachment) -> Request {
+    let mut request = said(from, Operation::Create, "/in-cse/server", line);
+    request.ty = Some(ResourceType::RemoteCse.code());
+    request.pc = Some(json!({ "m2m:csr": {
+        "csi": csi, "cb": format!("{csi}/home_gateway"), "rr": false, "srv": ["3"],
+    }}));
+    request
+}
+
+impl Gateway {
+    /// Waits until it is registered above; false if it is not within five seconds.
+    async fn has_joined(&self) -> bool {
+        for _ in 0..500 {
+            let fact = self.registration();
+            let until = fact.as_ref().and_then(|fact| fact.pointer("/registrar/registered_until"));
+            if until.is_some_and(Value::is_string) {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        false
+    }
+}
+
+impl Story {
+    /// A1 to A5 and A7.
+    pub(super) async fn joining(&mut self, infrastructure: &Infrastructure) -> Result<(), Failure> {
+        self.phase = "The gateway joins";
+        let joined = self.gateway.has_joined().await;
+        let tried = Tried {
+            step: "A1",
+            what: &format!("TLS handshake as {KPSA_ID}, asking for in-cse.example.org"),
+            expected: ASSOCIATION,
+            proved: "both hold the key; the IN-CSE knows whose it is",
+            clause: "TS-0003 §8.2.2.1",
+        };
+        self.tell("gateway", TO, tried, if joined { ASSOCIATION } else { "none" }.into());
+        let tried = Tried {
+            step: "A2",
+            what: "CREATE <remoteCSE> home_gateway as /mn-cse-123456",
+            expected: "csi /mn-cse-123456",
+            proved: "the IN-CSE has it under the name that was proved",
+            clause: "TS-0001 §10.2.2.7",
+        };
+        let got = kept(&infrastructure.operator, "csr-mn-cse-123456", "csi").await?;
+        self.tell("gateway", TO, tried, format!("csi {got}"));
+        let tried = Tried {
+            step: "A3",
+            what: "its own <remoteCSE> of the IN-CSE",
+            expected: "csi /in-cse",
+            proved: "requests for others go there",
+            clause: "TS-0004 §7.4.4.2.1",
+        };
+        let got = kept(self.gateway.operator(), "csr-in-cse", "csi").await?;
+        self.tell("gateway", "gateway", tried, format!("csi {got}"));
+        let tried = Tried {
+            step: "A4",
+            what: "RETRIEVE /in-cse/server, kept there",
+            expected: "cst 1",
+            proved: "it is an IN-CSE, and says so itself",
+            clause: "TS-0001 §10.2.2.7",
+        };
+        let got = kept(self.gateway.operator(), "csr-in-cse", "cst").await?;
+        self.tell("gateway", TO, tried, format!("cst {got}"));
+        self.joins_twice(infrastructure).await?;
+        self.is_asked_from_above(infrastructure).await
+    }
+
+    /// A5.
+    async fn joins_twice(&mut self, infrastructure: &Infrastructure) -> Result<(), Failure> {
+        let mut line = infrastructure.associate(KPSA_ID, KEY).await.map_err(Failure::from)?;
+        let request = registration("/mn-cse-123456", "/mn-cse-123456", &mut line);
+        let answer = line.request(&request).await;
+        let tried = Tried {
+            step: "A5",
+            what: "CREATE <remoteCSE> once more",
+            expected: "4117 ORIGINATOR_HAS_ALREADY_REGISTERED",
+            proved: "a CSE registers once",
+            clause: "TS-0004 §7.4.4.2.1",
+        };
+        self.tell("gateway", TO, tried, outcome(&answer));
+        line.close().await;
+        Ok(())
+    }
+
+    /// A7.
+    async fn is_asked_from_above(&mut self, infrastructure: &Infrastructure) -> Result<(), Failure> {
+        let to = "/mn-cse-123456/home_gateway".to_owned();
+        let asked = control::ask(&infrastructure.config.control_path(), &Question::Retrieve { to }).await;
+        let rsc = asked.ok().and_then(|(facts, _)| facts.first()?.pointer("/answer/rsc")?.as_u64());
+        let tried = Tried {
+            step: "A7",
+            what: "RETRIEVE /mn-cse-123456/home_gateway over an association of its own",
+            expected: "2000",
+            proved: "SA2: the same key with the roles swapped",
+            clause: "TS-0003 §8.2.1",
+        };
+        self.tell(TO, "gateway", tried, rsc.map_or_else(|| "no answer".to_owned(), |rsc| rsc.to_string()));
+        Ok(())
+    }
+
+    /// X9 to X12.
+    pub(super) async fn rogue_gateway(&mut self, infrastructure: &Infrastructure) -> Result<(), Failure> {
+        self.phase = "Another gateway";
+        let opened = infrastructure.associate(ROGUE_ID, ROGUE_KEY).await;
+        let tried = Tried {
+            step: "X9",
+            what: "TLS handshake of /mn-cse-999, with a key of its own",
+            expected: ASSOCIATION,
+            proved: "it is who it is",
+            clause: "TS-0003 §8.2.2.1",
+        };
+        let got = opened.as_ref().map_or_else(refusal, |_| ASSOCIATION.into());
+        self.tell("/mn-cse-999", TO, tried, got);
+        let mut rogue = opened.map_err(Failure::from)?;
+        let request = registration("/mn-cse-123456", "/mn-cse-123456", &mut rogue);
+        let proved = "and is nobody else, registered or not";
+        let clause = "TS-0004 §7.3.2.1";
+        let tried =
+            Tried { step: "X9", what: "register as /mn-cse-123456", expected: "4106", proved, clause };
+        self.refused_above(infrastructure, tried, &mut rogue, "/mn-cse-999", &request).await?;
+        let request = registration("/mn-cse-999", "/mn-cse-999", &mut rogue);
+        let answer = rogue.request(&request).await;
+        let proved = "its own name is free to use";
+        let what = "register as /mn-cse-999";
+        let tried = Tried { step: "X10", what, expected: "2001 CREATED", proved, clause };
+        self.tell("/mn-cse-999", TO, tried, outcome(&answer));
+        for from in ["/mn-cse-123456", "/mn-cse-123456/Clight-AE1"] {
+            let request = said(from, Operation::Retrieve, "/in-cse/server", &mut rogue);
+            let what = format!("RETRIEVE as {from}");
+            let proved = "another registree and its AEs";
+            let tried = Tried { step: "X10", what: &what, expected: "4106", proved, clause };
+            self.refused_above(infrastructure, tried, &mut rogue, "/mn-cse-999", &request).await?;
+        }
+        for (step, from, proved) in [
+            ("X11", "Cphone1", "a bare stem is an AE's own word"),
+            ("X12", "/in-cse/Cphone1", "an AE of the receiver"),
+            ("X12", "/in-cse", "the receiver itself"),
+        ] {
+            let request = said(from, Operation::Retrieve, "/in-cse/server", &mut rogue);
+            let what = format!("RETRIEVE as {from}");
+            let tried = Tried { step, what: &what, expected: "4106", proved, clause };
+            self.refused_above(infrastructure, tried, &mut rogue, "/mn-cse-999", &request).await?;
+        }
+        rogue.close().await;
+        Ok(())
+    }
+
+    /// One request to the IN-CSE that is to be refused: the status, and that nothing but the audit changed there.
+    async fn refused_above(
+        &mut self,
+        infrastructure: &Infrastructure,
+        tried: Tried<'_>,
+        line: &mut impl Line,
+        from: &'static str,
+        request: &Request,
+    ) -> Result<(), Failure> {
+        let before = infrastructure.digest().await?;
+        let answer = line.ask(request).await;
+        let after = infrastructure.digest().await?;
+        let code = answer.map_or_else(|error| error, |response| response.rsc.code().to_string());
+        let expected = format!("{}, store unchanged", tried.expected);
+        let store = if before == after { "store unchanged" } else { "store CHANGED" };
+        self.tell(from, TO, Tried { expected: &expected, ..tried }, format!("{code}, {store}"));
+        Ok(())
+    }
+}
