@@ -18,6 +18,7 @@ mod store;
 
 use std::{
     collections::BTreeSet,
+    net::SocketAddr,
     path::{Path, PathBuf},
 };
 
@@ -101,10 +102,32 @@ impl Config {
         if config.listener.is_empty() {
             return Err(wrong("the section [[listener]] is missing: expected at least one".into()));
         }
+        config.endpoints_are_distinct().map_err(wrong)?;
         if let Some(registrar) = &config.registrar {
             registrar.check(&config.cse).map_err(wrong)?;
         }
         Ok(config)
+    }
+
+    /// No two endpoints have one address: the second could not listen, and would blame another program.
+    fn endpoints_are_distinct(&self) -> Result<(), String> {
+        let listeners = self.listener.iter().map(|section| ("[[listener]]", section.address));
+        let plain = self.plain.iter().filter_map(|section| match section {
+            PlainSection::Loopback(address) | PlainSection::Clear(address) => Some(("[[plain]]", *address)),
+            PlainSection::Socket(_) => None,
+        });
+        let metrics = self.metrics.address.map(|address| ("[metrics]", address));
+        let mut seen: Vec<(&str, SocketAddr)> = Vec::new();
+        for (section, address) in listeners.chain(plain).chain(metrics) {
+            let same = seen.iter().find(|(_, other)| address.port() != 0 && *other == address);
+            if let Some((other, _)) = same {
+                return Err(format!(
+                    "{address} is the address of two endpoints, in {other} and in {section}"
+                ));
+            }
+            seen.push((section, address));
+        }
+        Ok(())
     }
 
     /// The sections that are written otherwise in `other`, by name.
@@ -331,6 +354,16 @@ address = "127.0.0.1:8443"
                 "line 9, plain: expected exactly one of the keys",
             ),
             ("[[listener]]", "[listener]", "line 9, listener: expected [[listener]] in double brackets"),
+            (
+                "[[listener]]",
+                &listener("[[listener]]\naddress = \"127.0.0.1:8443\""),
+                "127.0.0.1:8443 is the address of two endpoints, in [[listener]] and in [[listener]]",
+            ),
+            (
+                "[[listener]]",
+                &listener("[metrics]\naddress = \"127.0.0.1:8443\""),
+                "127.0.0.1:8443 is the address of two endpoints, in [[listener]] and in [metrics]",
+            ),
             ("[[listener]]\naddress = \"127.0.0.1:8443\"", "", "the section [[listener]] is missing"),
         ] {
             assert!(MINIMAL.contains(from), "{from}");
