@@ -9,9 +9,15 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use store::{Options, Resources as _, ResourcesMut as _, Store, StoreError};
+use store::{
+    CredentialsMut as _, Enrolments as _, NewSession, Options, Resources as _, ResourcesMut as _,
+    Sessions as _, SessionsMut as _, Store, StoreError,
+};
 
-use crate::support::{Database, resource};
+use crate::{
+    suite,
+    support::{Database, resource},
+};
 
 const CHILD: &str = "ATTACHE_STORE_TEST_CHILD";
 /// Not a round number of pages, so that commits straddle them.
@@ -153,4 +159,80 @@ fn a_commit_that_fails_fails_for_everybody_and_nothing_answered_is_lost() {
     let known: BTreeSet<String> = output.lines().filter_map(answered).collect();
     assert!(known.len() > 10, "{output}");
     assert_eq!(check(&database, &known), known.len(), "what was refused is not there");
+}
+
+fn session_of(name: &str) -> [u8; 32] {
+    use sha2::{Digest as _, Sha256};
+    Sha256::digest(name).into()
+}
+
+/// Four threads enrol, register and remember a session of one device after the other, and revoke it.
+fn revoke_until_the_end(path: &Path) {
+    let store = open(path);
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let store = store.clone();
+            scope.spawn(move || {
+                for number in 0.. {
+                    let name = format!("S{thread}x{number}");
+                    let id = store
+                        .write_blocking("attach", {
+                            let name = name.clone();
+                            move |tx| {
+                                let mut record = suite::sessions::attach(tx, &name)?;
+                                record.expires = "99991231T235959".parse().unwrap();
+                                let id = record.credential_id.clone();
+                                let session = Some(keys::Secret::new(vec![7; 300]));
+                                let digest = session_of(&name);
+                                tx.remember_session(&NewSession { digest, record, session, keep: 100_000 })?;
+                                Ok(id)
+                            }
+                        })
+                        .unwrap();
+                    println!("attached {name}");
+                    store.write_blocking("revoke", move |tx| tx.revoke(&id)).unwrap();
+                    println!("answered {name}");
+                }
+            });
+        }
+    });
+}
+
+/// A revocation that was answered holds, and whoever is revoked has nothing left to resume: never one without the
+/// other.
+#[test]
+fn killed_at_any_moment_nobody_resumes_what_was_revoked() {
+    if let Some(path) = std::env::var_os(CHILD) {
+        return revoke_until_the_end(Path::new(&path));
+    }
+    let test = "crash::killed_at_any_moment_nobody_resumes_what_was_revoked";
+    for round in 1..=3 {
+        let database = Database::new();
+        let (mut attached, mut revoked) = (BTreeSet::new(), BTreeSet::new());
+        let mut child = child(test, "", &database.path());
+        let lines = BufReader::new(child.stdout.take().unwrap());
+        for line in lines.lines().map_while(Result::ok) {
+            if let Some((_, name)) = line.split_once("attached ") {
+                attached.insert(name.trim().to_owned());
+            }
+            revoked.extend(answered(&line));
+            if revoked.len() == 29 * round {
+                child.kill().unwrap();
+            }
+        }
+        child.wait().unwrap();
+        let store = database.open();
+        for name in &attached {
+            let (of, digest) = (name.clone(), session_of(name));
+            let (enrolment, session) = store
+                .read_blocking(move |reader| {
+                    let session = reader.session(&digest, "20260101T000000".parse().unwrap())?;
+                    Ok((reader.enrolment_of_key(of.as_bytes())?.unwrap(), session))
+                })
+                .unwrap();
+            let is_revoked = enrolment.state == identity::CredentialState::Revoked;
+            assert_eq!(session.is_none(), is_revoked, "{name}");
+            assert!(is_revoked || !revoked.contains(name), "{name} was answered");
+        }
+    }
 }

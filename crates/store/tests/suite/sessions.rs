@@ -9,9 +9,9 @@ use onem2m::{
     time::Timestamp,
 };
 use store::{
-    CredentialsMut as _, Enrolled, FoundSession, NewEnrolment, NewSession, Resource, Resources as _,
-    ResourcesMut as _, Sessions as _, SessionsMut as _, Store, StoreError, TicketKeyTurn, TicketKeys as _,
-    TicketKeysMut as _, Tx, Unacceptable,
+    CredentialsMut as _, Enrolled, EnrolmentsMut as _, FoundSession, NewEnrolment, NewSession, Resource,
+    Resources as _, ResourcesMut as _, Sessions as _, SessionsMut as _, Store, StoreError, TicketKeyTurn,
+    TicketKeys as _, TicketKeysMut as _, Tx, Unacceptable,
 };
 
 use super::enrolments::{enrol, key};
@@ -33,11 +33,16 @@ pub(crate) fn registration(ri: &str, entity: &EntityId) -> Resource {
 
 /// A device that is enrolled by its key and registered, and what is remembered of it.
 pub(crate) fn registered(store: &Store, stem: &'static str) -> SessionRecord {
+    store.write_blocking("attach", move |tx| attach(tx, stem)).unwrap()
+}
+
+/// The same within a transaction.
+pub(crate) fn attach(tx: &mut Tx<'_>, stem: &str) -> Result<SessionRecord, StoreError> {
     let mut new = key(PublicKeyHash::Sha256, stem.as_bytes());
     new.subject = Some(ae(stem));
-    let enrolment = enrol(store, new).unwrap();
-    store.write_blocking("register", move |tx| tx.insert(&registration(stem, &ae(stem)))).unwrap();
-    SessionRecord {
+    let enrolment = tx.add_enrolment(&new)?;
+    tx.insert(&registration(stem, &ae(stem)))?;
+    Ok(SessionRecord {
         function: Function::Cse,
         framework: Framework::PublicKeyHash,
         credential_id: enrolment.credential_id,
@@ -51,7 +56,7 @@ pub(crate) fn registered(store: &Store, stem: &'static str) -> SessionRecord {
         created: time(NOW),
         expires: time("20260101T120000"),
         not_after: Some(time("20270101T000000")),
-    }
+    })
 }
 
 pub(crate) fn remember(store: &Store, number: u8, record: &SessionRecord) {
