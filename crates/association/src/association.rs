@@ -7,11 +7,11 @@ use crate::{
     Alert, ClientContext, ClientPsk, ClientSession, Error, IdentityAsSent, NewSession, Presented, Proved,
     ServerContext, SessionAnswer, SessionHandle, Suite,
     approach::{Advance, Approach, Silence},
+    engine::{clear_errors, handshake, handshake_error, has_closed, server_stream},
     error::{Complaint, complaint},
     proving::Proving,
-    record,
     session::new_session,
-    slot::{self, ClientSlot, ServerSlot, Unacceptable},
+    slot::{self, ClientSlot},
     transport::MemIo,
 };
 
@@ -171,6 +171,16 @@ impl Association {
         }
     }
 
+    /// Whether octets that were fed are still to be read: a peer may say something in the same breath as the end of
+    /// its handshake, or two things at once.
+    #[must_use]
+    pub fn has_unread(&self) -> bool {
+        match (&self.stage, &self.stream) {
+            (Stage::Open, Some(stream)) => stream.get_ref().unread() > 0 || stream.ssl().pending() > 0,
+            _ => false,
+        }
+    }
+
     /// Takes octets from the transport and tells how many: all, as long as there is [`room`](Self::room).
     /// After the end they are dropped.
     pub fn feed(&mut self, octets: &[u8]) -> usize {
@@ -288,7 +298,10 @@ impl Association {
             Ok(()) => self.established().map(Progress::Established),
             Err(Complaint::WantsInput) if self.transport_ended => Err(Error::ClosedInHandshake),
             Err(Complaint::WantsInput) => Ok(Progress::WantsInput),
-            Err(other) => Err(handshake_error(stream, &self.stage, other)),
+            Err(other) => Err(match &self.stage {
+                Stage::Handshake(proving) => handshake_error(stream, proving, other),
+                _ => Error::Ended,
+            }),
         }
     }
 
@@ -433,67 +446,6 @@ impl Drop for Association {
     }
 }
 
-/// OpenSSL's side of a server's end.
-fn server_stream(context: &ServerContext) -> Result<SslStream<MemIo>, Error> {
-    let mut ssl = Ssl::new(context.ssl_context())?;
-    ssl.set_ex_data(slot::server_index()?, ServerSlot::default());
-    ssl.set_accept_state();
-    Ok(SslStream::new(ssl, MemIo::default())?)
-}
-
-fn has_closed(stream: &mut SslStream<MemIo>) -> bool {
-    stream.get_shutdown().contains(ShutdownState::SENT)
-}
-
-/// What a complaint means once the answers are given.
-fn handshake_error(stream: &SslStream<MemIo>, stage: &Stage, complaint: Complaint) -> Error {
-    if let Some(why) = slot::client_slot(stream.ssl()).and_then(ClientSlot::refused) {
-        return match why {
-            Unacceptable::Certificate(alert) => Error::CertificateRefused { alert },
-            Unacceptable::Staple(alert) => Error::StapleRefused { alert },
-        };
-    }
-    let Stage::Handshake(proving) = stage else { return approach_error(stream, complaint) };
-    match (complaint, proving) {
-        (Complaint::Unverified, Proving::Key(_) | Proving::Server(_)) => Error::WrongKey,
-        (Complaint::Unverified, Proving::Refused) => Error::Refused,
-        (Complaint::Other(Error::PeerAlert { alert }), Proving::Server(Some(_)))
-            if alert.refuses_the_key() =>
-        {
-            Error::KeyRefused { alert }
-        }
-        (Complaint::Other(Error::PeerAlert { alert }), Proving::Server(_))
-            if alert.refuses_the_certificate() =>
-        {
-            Error::CertificateDenied { alert }
-        }
-        (other, _) => approach_error(stream, other),
-    }
-}
-
-/// One turn of OpenSSL's handshake.
-pub(crate) fn handshake(stream: &mut SslStream<MemIo>) -> Result<(), Complaint> {
-    clear_errors();
-    stream.do_handshake().map_err(|error| complaint(&error))
-}
-
-/// What a complaint means before the key has been used.
-pub(crate) fn approach_error(stream: &SslStream<MemIo>, complaint: Complaint) -> Error {
-    if slot::server_slot(stream.ssl()).is_some_and(ServerSlot::name_refused) {
-        return Error::UnknownServerName;
-    }
-    match complaint {
-        Complaint::WantsInput | Complaint::Closed => Error::ClosedInHandshake,
-        Complaint::Unverified => Error::Protocol { reason: "a record does not verify".to_owned() },
-        Complaint::Other(error) => error,
-    }
-}
-
-/// OpenSSL's errors are per thread, and one left by somebody else would be taken for this call's.
-fn clear_errors() {
-    ossl::forget_errors();
-}
-
 /// The name as SNI carries it: no address, no trailing dot (RFC 6066 §3).
 fn sendable_name(name: &str) -> Result<Option<&str>, Error> {
     let bare = name.strip_suffix('.').unwrap_or(name);
@@ -505,9 +457,4 @@ fn sendable_name(name: &str) -> Result<Option<&str>, Error> {
         return Err(Error::ServerName { name: name.chars().take(64).flat_map(char::escape_debug).collect() });
     }
     Ok(Some(bare))
-}
-
-/// Ends a handshake from here: OpenSSL never saw what was wrong.
-pub(crate) fn alert(stream: &mut SslStream<MemIo>, alert: Alert) {
-    stream.get_mut().push_output(&record::fatal_alert(alert));
 }

@@ -83,7 +83,7 @@ async fn wait<H: Handler>(
         () = sleep_until(idle.min(expires)) => {
             Err(if expires <= idle { EndReason::Expired } else { EndReason::Idle })
         }
-        received = stream.receive() => received.map_err(|_| EndReason::Broken),
+        arrived = stream.arrival() => arrived.map_err(|_| EndReason::Broken),
     }
 }
 

@@ -94,6 +94,11 @@ impl TlsStream {
         poll_fn(|context| self.poll_send(context)).await
     }
 
+    /// Waits for octets of the peer, or its end, unless some have come already.
+    pub(crate) async fn arrival(&mut self) -> io::Result<()> {
+        if self.association.has_unread() { Ok(()) } else { self.receive().await }
+    }
+
     /// Waits for octets of the peer, or its end, and takes them.
     pub(crate) async fn receive(&mut self) -> io::Result<()> {
         poll_fn(|context| self.poll_receive(context)).await
