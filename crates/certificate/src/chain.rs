@@ -1,6 +1,7 @@
 //! Certificates as they come from a peer or a file.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use der::{Decode, Encode};
 use onem2m::time::Timestamp;
@@ -8,8 +9,9 @@ use openssl::x509::X509;
 use x509_cert::certificate::{CertificateInner, Raw};
 use x509_cert::time::Time;
 
+use crate::key::{self, KeyFault};
 use crate::pem::{self, PemError};
-use crate::{MAX_PEM, RawKey, Violation, key};
+use crate::{MAX_PEM, RawKey, Violation};
 
 /// The most certificates in a chain.
 pub const MAX_CERTIFICATES: usize = 8;
@@ -53,8 +55,11 @@ pub enum Broken {
 pub(crate) struct Certificate {
     pub(crate) der: Vec<u8>,
     pub(crate) parsed: CertificateInner<Raw>,
-    pub(crate) openssl: X509,
     pub(crate) spki: Vec<u8>,
+    /// What is wrong with the key.
+    key: Option<KeyFault>,
+    /// Read when it is needed: an enrolment by hash needs it never. `None` when OpenSSL cannot read it.
+    openssl: OnceLock<Option<X509>>,
 }
 
 impl Certificate {
@@ -67,14 +72,20 @@ impl Certificate {
         if again != der {
             return Err(broken("not the one encoding that DER has for it".to_owned()));
         }
-        let openssl =
-            X509::from_der(der).map_err(|_| broken("OpenSSL cannot read the certificate".to_owned()))?;
-        let spki = parsed
-            .tbs_certificate()
-            .subject_public_key_info()
-            .to_der()
-            .map_err(|error| broken(error.to_string()))?;
-        Ok(Self { der: der.to_vec(), parsed, openssl, spki })
+        let key = parsed.tbs_certificate().subject_public_key_info();
+        let spki = key.to_der().map_err(|error| broken(error.to_string()))?;
+        let key = key::fault(key);
+        Ok(Self { der: der.to_vec(), parsed, spki, key, openssl: OnceLock::new() })
+    }
+
+    /// The certificate as OpenSSL reads it.
+    pub(crate) fn openssl(&self) -> Option<&X509> {
+        self.openssl.get_or_init(|| X509::from_der(&self.der).ok()).as_ref()
+    }
+
+    /// Whether the key is an uncompressed point on P-256; the certificate is number `index` of its chain.
+    pub(crate) fn check_key(&self, index: usize) -> Result<(), Violation> {
+        self.key.as_ref().map_or(Ok(()), |fault| Err(fault.at(index)))
     }
 }
 
@@ -171,7 +182,7 @@ impl Chain {
     /// # Errors
     /// The [`Violation`] that tells what else the key is.
     pub fn key(&self) -> Result<RawKey, Violation> {
-        key::check(&self.leaf.spki, 0)?;
+        self.leaf.check_key(0)?;
         Ok(RawKey::checked(self.leaf.spki.clone()))
     }
 

@@ -14,10 +14,10 @@ use x509_cert::ext::Extension;
 use x509_cert::name::Name;
 
 use crate::chain::{Certificate, moment};
+use crate::extension;
 use crate::pem::shown;
 use crate::profile::{is_ecdsa_with_sha256, openssl_says};
 use crate::refusal::{Reason, RevocationProblem};
-use crate::{extension, key};
 
 /// `deltaCRLIndicator` and `issuingDistributionPoint`: the list is a part of one.
 const PARTIAL: [ObjectIdentifier; 2] =
@@ -123,16 +123,16 @@ fn signer(der: &[u8], name: &Name, issuers: &[&Certificate]) -> Result<Vec<u8>, 
     let list = X509Crl::from_der(der).map_err(|_| CrlProblem::Der("OpenSSL cannot read it".to_owned()))?;
     let mut named = issuers
         .iter()
-        .filter(|issuer| {
-            issuer.parsed.tbs_certificate().subject() == name && key::check(&issuer.spki, 0).is_ok()
-        })
+        .filter(|issuer| issuer.parsed.tbs_certificate().subject() == name && issuer.check_key(0).is_ok())
         .peekable();
     let shown = shown(&name.to_string());
     if named.peek().is_none() {
         return Err(CrlProblem::Stranger(shown));
     }
     named
-        .find(|issuer| openssl_says(|| list.verify(&*issuer.openssl.public_key()?)))
+        .find(|issuer| {
+            openssl_says(|| issuer.openssl().map_or(Ok(false), |own| list.verify(&*own.public_key()?)))
+        })
         .map(|issuer| issuer.spki.clone())
         .ok_or(CrlProblem::Signature(shown))
 }

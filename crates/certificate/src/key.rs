@@ -1,8 +1,12 @@
 //! Public keys: what is allowed of them (TS-0003 §10.1.1.1).
 
+use std::sync::OnceLock;
+
 use der::{Decode, Encode, asn1::ObjectIdentifier};
 use keys::PublicKeyIdentifier;
-use openssl::pkey::PKey;
+use openssl::bn::BigNumContext;
+use openssl::ec::{EcGroup, EcPoint};
+use openssl::nid::Nid;
 use x509_cert::spki::SubjectPublicKeyInfoOwned;
 
 use crate::{Broken, Rule, Violation};
@@ -34,8 +38,10 @@ impl RawKey {
         if parsed.to_der().ok().as_deref() != Some(spki) {
             return Err(Broken::Key("not the one encoding that DER has for it".to_owned()));
         }
-        check(spki, 0).map_err(Broken::KeyKind)?;
-        Ok(Self(spki.to_vec()))
+        match fault(&parsed) {
+            Some(fault) => Err(Broken::KeyKind(fault.at(0))),
+            None => Ok(Self(spki.to_vec())),
+        }
     }
 
     pub(crate) fn checked(spki: Vec<u8>) -> Self {
@@ -55,26 +61,51 @@ impl RawKey {
     }
 }
 
-/// Whether the key in `spki`, of certificate `index`, is an uncompressed point on P-256.
-pub(crate) fn check(spki: &[u8], index: usize) -> Result<(), Violation> {
-    let broken = |rule| Violation::new(rule, index, FIELD);
-    let parsed = SubjectPublicKeyInfoOwned::from_der(spki).map_err(|_| broken(Rule::KeyAlgorithm))?;
-    if parsed.algorithm.oid != EC_PUBLIC_KEY {
-        return Err(broken(Rule::KeyAlgorithm).found(algorithm_name(&parsed.algorithm.oid)));
+/// What keeps a key from being an uncompressed point on P-256.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct KeyFault {
+    rule: Rule,
+    found: Option<String>,
+}
+
+impl KeyFault {
+    /// The violation, in certificate `index`.
+    pub(crate) fn at(&self, index: usize) -> Violation {
+        let violation = Violation::new(self.rule, index, FIELD);
+        match &self.found {
+            Some(found) => violation.found(found),
+            None => violation,
+        }
     }
-    let curve = parsed.algorithm.parameters.and_then(|any| any.decode_as::<ObjectIdentifier>().ok());
+}
+
+pub(crate) fn fault(key: &SubjectPublicKeyInfoOwned) -> Option<KeyFault> {
+    let broken = |rule, found: Option<String>| Some(KeyFault { rule, found });
+    if key.algorithm.oid != EC_PUBLIC_KEY {
+        return broken(Rule::KeyAlgorithm, Some(algorithm_name(&key.algorithm.oid).to_owned()));
+    }
+    let curve = key.algorithm.parameters.as_ref().and_then(|any| any.decode_as::<ObjectIdentifier>().ok());
     if curve != Some(P_256) {
         let found = curve.map_or_else(|| "explicit parameters".to_owned(), curve_name);
-        return Err(broken(Rule::Curve).found(&found));
+        return broken(Rule::Curve, Some(found));
     }
-    let point = parsed.subject_public_key.as_bytes().unwrap_or_default();
+    let point = key.subject_public_key.as_bytes().unwrap_or_default();
     if point.first() != Some(&UNCOMPRESSED) || point.len() != POINT_OCTETS {
-        return Err(broken(Rule::PointFormat));
+        return broken(Rule::PointFormat, None);
     }
-    // OpenSSL refuses a point that is not on the curve.
-    PKey::public_key_from_der(spki)
-        .map_err(|_| broken(Rule::Curve).found("a point that is not on the curve"))?;
-    Ok(())
+    if !is_on_curve(point) {
+        return broken(Rule::Curve, Some("a point that is not on the curve".to_owned()));
+    }
+    None
+}
+
+/// Whether the point is on P-256. Asked of the curve alone: OpenSSL's way of reading a whole public key takes
+/// as long as a signature.
+fn is_on_curve(point: &[u8]) -> bool {
+    static CURVE: OnceLock<Option<EcGroup>> = OnceLock::new();
+    let curve = CURVE.get_or_init(|| EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).ok());
+    let Some((curve, mut context)) = curve.as_ref().zip(BigNumContext::new().ok()) else { return false };
+    EcPoint::from_bytes(curve, point, &mut context).is_ok()
 }
 
 fn algorithm_name(oid: &ObjectIdentifier) -> &'static str {

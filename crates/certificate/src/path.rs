@@ -123,13 +123,14 @@ fn built<'a>(
     now: Timestamp,
 ) -> Result<(Vec<&'a Certificate>, Scope), Refusal> {
     let run = || -> Result<Outcome, ErrorStack> {
+        let Some(leaf) = chain.leaf().openssl() else { return Ok(Outcome::unread()) };
         let store = store(anchors, purpose, now)?;
         let mut untrusted = Stack::new()?;
-        for issuer in chain.issuers() {
-            untrusted.push(issuer.openssl.clone())?;
+        for issuer in chain.issuers().iter().filter_map(Certificate::openssl) {
+            untrusted.push(issuer.clone())?;
         }
         let mut context = X509StoreContext::new()?;
-        context.init(&store, &chain.leaf().openssl, &untrusted, |context| {
+        context.init(&store, leaf, &untrusted, |context| {
             let valid = context.verify_cert()?;
             let path = context.chain().map(|path| path.iter().map(ToOwned::to_owned).collect());
             Ok(Outcome {
@@ -162,6 +163,13 @@ struct Outcome {
     path: Vec<X509>,
 }
 
+impl Outcome {
+    /// What there is to say of a leaf that only `x509-cert` can read.
+    const fn unread() -> Self {
+        Self { valid: false, error: X509VerifyResult::APPLICATION_VERIFICATION, depth: 0, path: Vec::new() }
+    }
+}
+
 /// The anchors alone, with the time, the purpose and the depth that a path to them is judged by.
 fn store(anchors: &Anchors, purpose: Purpose, now: Timestamp) -> Result<X509Store, ErrorStack> {
     let mut param = X509VerifyParam::new()?;
@@ -170,8 +178,8 @@ fn store(anchors: &Anchors, purpose: Purpose, now: Timestamp) -> Result<X509Stor
     param.set_purpose(purpose.id())?;
     param.set_flags(X509VerifyFlags::POLICY_CHECK)?;
     let mut store = X509StoreBuilder::new()?;
-    for root in anchors.certificates() {
-        store.add_cert(root.openssl.clone())?;
+    for root in anchors.certificates().iter().filter_map(Certificate::openssl) {
+        store.add_cert(root.clone())?;
     }
     store.set_param(&param)?;
     Ok(store.build())

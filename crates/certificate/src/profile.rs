@@ -8,7 +8,7 @@ use x509_cert::time::Time;
 
 use crate::chain::Certificate;
 use crate::extension::{self, NAME_CONSTRAINTS, title};
-use crate::{Chain, Flavour, Rule, Violation, constraint, key, name};
+use crate::{Chain, Flavour, Rule, Violation, constraint, name};
 
 /// `ecdsa-with-SHA256` (RFC 5758 §3.2).
 const ECDSA_WITH_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
@@ -61,7 +61,7 @@ pub(crate) fn certificate_rules(certificate: &Certificate, index: usize) -> Vec<
 /// The key and the signature: what decides which mathematics is done with the certificate, and is therefore
 /// looked at before any.
 pub(crate) fn algorithm_rules(certificate: &Certificate, index: usize) -> Vec<Violation> {
-    let mut broken: Vec<_> = key::check(&certificate.spki, index).err().into_iter().collect();
+    let mut broken: Vec<_> = certificate.check_key(index).err().into_iter().collect();
     let outer = certificate.parsed.signature_algorithm();
     if !is_ecdsa_with_sha256(outer) {
         broken.push(
@@ -235,9 +235,13 @@ fn order_rules(chain: &Chain) -> Vec<Violation> {
 
 pub(crate) fn is_signed_by(certificate: &Certificate, issuer: &Certificate) -> bool {
     // What is not ECDSA on P-256 costs no computation here.
-    is_ecdsa_with_sha256(certificate.parsed.signature_algorithm())
-        && key::check(&issuer.spki, 0).is_ok()
-        && openssl_says(|| certificate.openssl.verify(&*issuer.openssl.public_key()?))
+    if !is_ecdsa_with_sha256(certificate.parsed.signature_algorithm()) || issuer.check_key(0).is_err() {
+        return false;
+    }
+    openssl_says(|| match (certificate.openssl(), issuer.openssl()) {
+        (Some(certificate), Some(issuer)) => certificate.verify(&*issuer.public_key()?),
+        _ => Ok(false),
+    })
 }
 
 /// Whether a verification by OpenSSL succeeds. What OpenSSL leaves in its queue of errors would be taken for
