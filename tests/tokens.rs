@@ -1,0 +1,185 @@
+//! Devices with nothing but an identity token (draft clause x.y.7; F-12 to F-16), by a client that is not ours and by
+//! our own.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
+
+mod support;
+
+use std::{fs, os::unix::fs::PermissionsExt as _};
+
+use serde_json::Value;
+use support::{
+    World,
+    certified::{Makers, TOKENS, ae, ae_with, going_on, prepared, request},
+    foreign::{openssl_with, status},
+};
+use testkit::Process;
+
+const LAMP: &str = "//example.org/in-cse/Clamp";
+const OWN: &str = "/~/in-cse/Clamp";
+
+struct Story {
+    world: World,
+    token: String,
+}
+
+impl Story {
+    fn start(seed: u64) -> Self {
+        let mut world = prepared(&Makers::new(seed), TOKENS);
+        world.serve();
+        let token = token(&world, LAMP);
+        Self { world, token }
+    }
+
+    fn client(&self, more: &[&str]) -> Process {
+        let root = self.world.path("root.pem");
+        let mut options = vec!["-tls1_2", "-CAfile", root.to_str().unwrap(), "-verify_return_error"];
+        options.extend(more);
+        openssl_with(self.world.address, &options)
+    }
+
+    fn says(&self, request: &str) -> String {
+        answer(&mut self.client(&[]), request)
+    }
+}
+
+fn token(world: &World, ae_id: &str) -> String {
+    let issued = world.run(&["--json", "credential", "add", "--token", "--ae-id", ae_id]).success().stdout;
+    let issued: Value = serde_json::from_str(issued.lines().next().unwrap()).unwrap();
+    issued["token"].as_str().unwrap().to_owned()
+}
+
+fn answer(client: &mut Process, request: &str) -> String {
+    client.send(request.as_bytes());
+    client.wait_for_line("the status code", status)
+}
+
+fn with(token: &str) -> String {
+    ae_with("Clamp", &format!(r#","idtk":"{token}""#))
+}
+
+fn shown(token: &str) -> String {
+    going_on("PUT", OWN, "Clamp", None, &format!(r#"{{"m2m:ae":{{"idtk":"{token}"}}}}"#))
+}
+
+/// F-12: before the token nothing is served; F-13: another's, an invented, a revoked one.
+#[test]
+fn nothing_is_served_before_the_token() {
+    let story = Story::start(21);
+    let other = token(&story.world, "//example.org/in-cse/Cother");
+    let gone = token(&story.world, "//example.org/in-cse/Cgone");
+    let list = story.world.run(&["--json", "credential", "list"]).success().stdout;
+    let id = list.lines().find(|line| line.contains("Cgone")).unwrap();
+    let id = id.split('"').find(|text| text.starts_with("90-")).unwrap();
+    drop(story.world.run(&["credential", "revoke", id]).success());
+    let digest = story.world.digest();
+    assert_eq!(story.says(&ae("Clamp")), "4107");
+    for (method, to) in [("GET", OWN), ("GET", "/~/in-cse/server"), ("DELETE", OWN), ("PUT", OWN)] {
+        let content = if method == "PUT" { r#"{"m2m:ae":{"lbl":["a"]}}"# } else { "" };
+        assert_eq!(story.says(&request(method, to, "Clamp", None, content)), "4107", "{method} {to}");
+    }
+    assert_eq!(story.says(&with("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")), "4106");
+    assert_eq!(story.says(&with(&gone)), "4106");
+    assert_eq!(story.says(&with(&other)), "4106");
+    assert_eq!(story.world.digest(), digest);
+}
+
+/// The token binds the session, several in a row; a second token in one session does not (F-13).
+#[test]
+fn a_token_binds_its_session() {
+    let story = Story::start(22);
+    let other = token(&story.world, "//example.org/in-cse/Cother");
+    assert_eq!(story.says(&with(&story.token)), "2001");
+    assert_eq!(story.says(&with(&story.token)), "4117");
+    let mut again = story.client(&[]);
+    assert_eq!(answer(&mut again, &going_on("GET", OWN, "Clamp", None, "")), "4107");
+    let mut client = story.client(&[]);
+    assert_eq!(answer(&mut client, &shown(&story.token)), "2004");
+    client.send(going_on("GET", OWN, "Clamp", None, "").as_bytes());
+    let representation = client.wait_for_line("the representation", |line| {
+        line.contains("m2m:ae").then(|| line.to_owned()).filter(|line| line.contains("\"api\""))
+    });
+    assert!(!representation.contains("idtk") && !representation.contains(&story.token), "{representation}");
+    let mut third = story.client(&[]);
+    assert_eq!(answer(&mut third, &shown(&story.token)), "2004");
+    third.send(shown(&other).as_bytes());
+    third.wait_for_line("the refusal", |line| status(line).filter(|rsc| rsc == "4106"));
+    // F-14: neither in what is stored nor in what is told to the operator.
+    let audit = story.world.run(&["--json", "inspect", "audit"]).success().stdout;
+    assert!(!audit.contains(&story.token), "{audit}");
+    for file in fs::read_dir(story.world.folder.path()).unwrap() {
+        let path = file.unwrap().path();
+        if path.is_file() {
+            let contents = fs::read(path).unwrap();
+            assert!(!contents.windows(story.token.len()).any(|window| window == story.token.as_bytes()));
+        }
+    }
+}
+
+/// Five wrong tokens end the session.
+#[test]
+fn who_guesses_is_shown_the_door() {
+    let story = Story::start(23);
+    let mut client = story.client(&[]);
+    for guess in 0..5 {
+        let token = format!("{guess}AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+        client.send(
+            going_on("PUT", OWN, "Clamp", None, &format!(r#"{{"m2m:ae":{{"idtk":"{token}"}}}}"#)).as_bytes(),
+        );
+    }
+    // The server closes: `-ign_eof` would otherwise keep the client for ever.
+    let finished = client.finish();
+    let refusals =
+        finished.stdout.lines().filter(|line| status(line).is_some_and(|rsc| rsc == "4106")).count();
+    assert_eq!(refusals, 5, "{}", finished.stdout);
+    // Somebody else, and the right one, from the same address.
+    assert_eq!(story.says(&with(&story.token)), "2001");
+}
+
+/// A session that was never bound is not resumed, one that was is (F-16; register A-33).
+#[test]
+fn only_a_bound_session_is_resumed() {
+    let story = Story::start(24);
+    let (nobody, lamp) = (story.world.path("nobody"), story.world.path("lamp"));
+    let (nobody, lamp) = (nobody.to_str().unwrap(), lamp.to_str().unwrap());
+    let get = request("GET", OWN, "Clamp", None, "");
+    let mut unbound = story.client(&["-sess_out", nobody]);
+    assert_eq!(answer(&mut unbound, &get), "4107");
+    let mut bound = story.client(&["-sess_out", lamp]);
+    assert_eq!(answer(&mut bound, &with(&story.token)), "2001");
+    let mut again = story.client(&["-sess_in", nobody]);
+    again.wait_for_line("a full handshake", |line| line.starts_with("New, TLSv1.2").then_some(()));
+    assert_eq!(answer(&mut again, &get), "4107");
+    let mut resumed = story.client(&["-sess_in", lamp]);
+    resumed.wait_for_line("a resumed session", |line| line.starts_with("Reused, TLSv1.2").then_some(()));
+    assert_eq!(answer(&mut resumed, &get), "2000");
+}
+
+/// The device's side: attaches, comes back by its session, and by its token where the session is lost.
+#[test]
+fn our_own_device_attaches_by_token() {
+    let story = Story::start(25);
+    let device = format!(
+        "[registrar]\naddress = \"{}\"\ncse_id = \"//example.org/in-cse\"\n\n[registrar.trust]\n\
+         roots_file = \"root.pem\"\n\n[credential]\ntoken_file = \"token\"\n\n\
+         [ae]\nstem = \"Clamp\"\nname = \"lamp\"\napp_id = \"Nlight.example\"\n",
+        story.world.address
+    );
+    fs::write(story.world.path("device.toml"), device).unwrap();
+    fs::write(story.world.path("token"), format!("{}\n", story.token)).unwrap();
+    let attach = || {
+        let finished = story.world.run(&["--json", "device", "attach", "--device", "device.toml"]).success();
+        serde_json::from_str::<Value>(finished.stdout.lines().next().unwrap()).unwrap()
+    };
+    let first = attach();
+    assert_eq!((&first["resumed"], &first["registered_before"]), (&false.into(), &false.into()), "{first}");
+    let kept = story.world.path("device.toml.session");
+    assert_eq!(fs::metadata(&kept).unwrap().permissions().mode() & 0o777, 0o600);
+    let again = attach();
+    assert_eq!((&again["resumed"], &again["registered_before"]), (&true.into(), &true.into()), "{again}");
+    fs::remove_file(&kept).unwrap();
+    let by_token = attach();
+    assert_eq!(by_token["resumed"], Value::from(false), "{by_token}");
+    fs::remove_file(&kept).unwrap();
+    let request = ["device", "request", "--device", "device.toml", "retrieve", OWN.trim_start_matches("/~")];
+    drop(story.world.run(&request).success());
+}
