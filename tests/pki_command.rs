@@ -1,5 +1,5 @@
 //! `attache pki` as a person uses it, and what it says of certificates that `openssl` made.
-#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 mod support;
 
@@ -217,8 +217,9 @@ fn bad_input_names_file_field_and_clause_and_leaves_nothing() {
     fs::write(path.join("cut.pem"), "-----BEGIN CERTIFICATE-----\nMII\n").unwrap();
     fs::write(path.join("long"), vec![b'a'; 2 << 20]).unwrap();
     fs::create_dir(path.join("empty")).unwrap();
+    fs::write(path.join("half.key.pem"), "").unwrap();
     let mef = ["pki", "issue", "--fqdn", "mef.example.org", "--out", "x"];
-    let cases: [(&[&str], &[&str]); 29] = [
+    let cases: [(&[&str], &[&str]); 31] = [
         (&["--csr", "none.csr"], &["cannot read none.csr: No such file"]),
         (&["--csr", "rubbish"], &["rubbish: certificate request, form: no PKCS #10 request", "RFC 2986"]),
         (
@@ -392,24 +393,27 @@ fn the_responder_follows_the_index() {
     assert_eq!(responder.finish().code(), 0);
 }
 
+/// Extensions as `openssl` reads them: name and value.
+type Lines<'a> = &'a [(&'a str, &'a str)];
+
 /// An authority that is made with `openssl` alone.
 struct Foreign {
     folder: TempDir,
 }
 
-const ROOT: &[(&str, &str)] = &[
+const ROOT: Lines<'_> = &[
     ("basicConstraints", "critical,CA:TRUE"),
     ("keyUsage", "critical,digitalSignature,keyCertSign,cRLSign"),
     ("subjectKeyIdentifier", "hash"),
 ];
-const ISSUER: &[(&str, &str)] = &[
+const ISSUER: Lines<'_> = &[
     ("basicConstraints", "critical,CA:TRUE,pathlen:0"),
     ("keyUsage", "critical,digitalSignature,keyCertSign,cRLSign"),
     ("nameConstraints", "critical,permitted;DNS:example.org,permitted;URI:example.org"),
     ("subjectKeyIdentifier", "hash"),
     ("authorityKeyIdentifier", "keyid"),
 ];
-const LEAF: &[(&str, &str)] = &[
+const LEAF: Lines<'_> = &[
     ("keyUsage", "critical,digitalSignature"),
     ("subjectAltName", "DNS:mn-cse-7.in-cse.example.org"),
     ("subjectKeyIdentifier", "hash"),
@@ -417,7 +421,7 @@ const LEAF: &[(&str, &str)] = &[
 ];
 
 /// Extensions with some replaced, added, or (with an empty value) left out.
-fn extensions(base: &[(&str, &str)], changes: &[(&str, &str)]) -> String {
+fn extensions(base: Lines<'_>, changes: Lines<'_>) -> String {
     let changed = |name: &str| changes.iter().find(|(changed, _)| *changed == name);
     let kept = base.iter().map(|pair| changed(pair.0).unwrap_or(pair));
     let added = changes.iter().filter(|(name, _)| base.iter().all(|(known, _)| known != name));
@@ -457,7 +461,7 @@ impl Foreign {
         assert!(done, "{text}");
     }
 
-    fn issuer(&self, changes: &[(&str, &str)]) {
+    fn issuer(&self, changes: Lines<'_>) {
         fs::write(self.path().join("issuer.ext"), extensions(ISSUER, changes)).unwrap();
         self.request("issuer", "issuer.key", "/CN=issuer");
         made(
@@ -468,7 +472,7 @@ impl Foreign {
     }
 
     /// `chain.pem`: a leaf below the issuer.
-    fn leaf(&self, changes: &[(&str, &str)], key: &str, subject: &str, more: &str) {
+    fn leaf(&self, changes: Lines<'_>, key: &str, subject: &str, more: &str) {
         self.request("leaf", key, subject);
         let mut text = extensions(LEAF, changes);
         if text.contains("@device") {
@@ -515,7 +519,7 @@ impl Foreign {
 #[test]
 fn good_certificates_of_openssl_pass() {
     let site = Foreign::new();
-    let cases: [(&str, &str, &[(&str, &str)]); 4] = [
+    let cases: [(&str, &str, Lines<'_>); 4] = [
         ("DNS:mn-cse-7.in-cse.example.org", "CSE-ID certificates", &[]),
         ("URI:m2m://example.org/mn-cse-7/Clamp", "AE-ID certificates", &[]),
         (
@@ -554,7 +558,7 @@ fn bad_leaves_of_openssl_are_told_their_rule() {
     made(site.path(), "ec -in leaf.key -conv_form compressed -out short.key");
     const COMMON: &str = "TS-0003 §10.1.1.1";
     let name = "subjectAltName";
-    type Case<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a str, &'a str, &'a str);
+    type Case<'a> = (&'a str, &'a str, Lines<'a>, &'a str, &'a str, &'a str);
     let cases: [Case<'_>; 20] = [
         ("KeyUsage", COMMON, &[("keyUsage", "")], "leaf.key", "/CN=x", "-sha256"),
         (
@@ -662,7 +666,7 @@ fn bad_leaves_of_openssl_are_told_their_rule() {
 fn bad_issuers_of_openssl_are_told_their_rule() {
     let site = Foreign::new();
     let ca = "RFC 5280 §4.2.1.9";
-    let cases: [(&str, &str, &[(&str, &str)]); 8] = [
+    let cases: [(&str, &str, Lines<'_>); 8] = [
         ("BasicConstraints", ca, &[("basicConstraints", "")]),
         ("BasicConstraints", ca, &[("basicConstraints", "CA:TRUE")]),
         ("BasicConstraints", ca, &[("basicConstraints", "critical,CA:FALSE")]),

@@ -16,7 +16,7 @@ pub(crate) enum PkiCommand {
     /// and nodes
     Init(PkiInit),
     /// Issue a certificate that keeps to a profile of TS-0003, or make a key that is trusted by its hash
-    Issue(PkiIssue),
+    Issue(Box<PkiIssue>),
     /// Withdraw a certificate for good, and write new revocation lists
     Revoke(PkiRevoke),
     /// Write new revocation lists of all authorities

@@ -171,10 +171,7 @@ impl Responder {
     }
 
     fn answer(&self, question: &[u8]) -> Vec<u8> {
-        let question = match Question::from_der(question) {
-            Ok(question) => question,
-            Err(_) => return Refusal::Malformed.to_der(),
-        };
+        let Ok(question) = Question::from_der(question) else { return Refusal::Malformed.to_der() };
         let answer = self
             .records()
             .and_then(|records| directory::answer(&records, &self.desks, &question, span(self.hours)));

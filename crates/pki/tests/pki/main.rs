@@ -1,10 +1,11 @@
 //! What is made here, as the `openssl` program sees it, and what is refused.
-#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail loudly")]
 
 mod directory;
 mod issue;
 mod request;
 mod revocation;
+mod seeds;
 mod twist;
 
 use std::{path::Path, process::Command};
