@@ -244,6 +244,11 @@ fn bad_input_names_file_field_and_clause_and_leaves_nothing() {
             &["gateway.pem exists; remove it"],
         ),
         (
+            &["pki", "issue", "--fqdn", "mef.example.org", "--out", "half"],
+            &["half.key.pem exists; remove it"],
+        ),
+        (&["pki", "issue", "--raw-key", "--out", "half"], &["half.key.pem exists; remove it"]),
+        (
             &["pki", "issue", "--fqdn", "mef.example.org", "--out", "no/x"],
             &["cannot write no/x.pem: No such file"],
         ),
@@ -541,8 +546,14 @@ fn good_certificates_of_openssl_pass() {
         "0.2.481.1.100.3030.10011"
     );
     site.issuer(&[]);
-    site.leaf(&[("subjectAltName", "DNS:mef.example.org")], "leaf.key", "/CN=x", "-sha256");
-    assert_eq!(site.broken(&["--as", "fqdn"]), []);
+    // With the purposes and the extension of its own, not critical, that `step` writes into each leaf.
+    let step = [
+        ("subjectAltName", "DNS:mef.example.org"),
+        ("extendedKeyUsage", "serverAuth,clientAuth"),
+        ("1.3.6.1.4.1.37476.9000.64.1", "ASN1:NULL"),
+    ];
+    site.leaf(&step, "leaf.key", "/CN=x", "-sha256");
+    assert_eq!(site.broken(&["--as", "fqdn", "--anchors", "root.pem"]), []);
     site.chain(&["leaf.pem"]);
     assert_eq!(site.broken(&[]), [], "a leaf alone");
     site.chain(&["leaf.pem", "issuer.pem", "root.pem"]);
