@@ -15,9 +15,9 @@ use openssl::ssl::SslStream;
 use crate::{
     Alert, ClientProof, Error, IdentityAsSent, Presented, ServerContext, SessionAnswer, SessionHandle, Suite,
     Verdict,
-    association::{alert, approach_error, handshake},
     cke::{ClientKeyExchange, KeyExchangeReader, Outcome},
     client_hello::{self, ClientHello, Peek},
+    engine::{alert, approach_error, handshake},
     error::Complaint,
     proving::Proving,
     record::{self, HEADER, Header, MAX_PAYLOAD},

@@ -4,21 +4,33 @@
 //!   transport octets                                     plaintext
 //!   ---- feed ---->  +---------------------------------+ ---- read ---->
 //!                    |  Association                    |
-//!   <--- output ---  |   approach: psk_identity ahead  | <--- write ----
+//!   <--- output ---  |   approach: read ahead          | <--- write ----
 //!                    |   OpenSSL over MemIo            |
 //!                    +---------------------------------+
-//!                        | NeedsKey(identity)   ^ answer_key
-//!                        v                      |
+//!                        | NeedsSession(handle)  ^ answer_session
+//!                        | NeedsKey(identity)    | answer_key
+//!                        | NeedsVerdict(chain)   | answer_verdict
+//!                        v                       |
 //!                     any lookup, as long as its caller allows
 //! ```
 //!
-//! The peer is authenticated by a pre-shared key (TS-0003 §8.2.2.1, §10.2.2). A lookup of that key never
-//! blocks: the identity is read from the plaintext ClientKeyExchange ahead of OpenSSL ([`cke`]), reported as an
-//! event, and the handshake goes on when the answer comes. Unknown, revoked, expired and malformed identities
-//! and wrong keys look the same from outside, record for record.
+//! The peer is authenticated by a pre-shared key (TS-0003 §8.2.2.1, §10.2.2), by a certificate or raw public key
+//! (§8.2.2.2, §10.2.3), by a session that is resumed, or, where a token comes later, not at all. A lookup never
+//! blocks: what it needs is read ahead of OpenSSL or held back behind it, reported as an event, and the handshake
+//! goes on when the answer comes.
 //!
-//! What this crate does not do: sockets, deadlines and limits on numbers (`net`), finding keys (`store`), or
-//! deciding whom an identity stands for (`identity`).
+//! * A session ID or ticket is read from the ClientHello ([`client_hello`]); whether it is resumed is decided
+//!   before the ServerHello, by the caller. Without the caller's consent OpenSSL opens no ticket.
+//! * The identity of a key is read from the plaintext ClientKeyExchange ([`cke`]). Unknown, revoked, expired and
+//!   malformed identities and wrong keys look the same from outside, record for record.
+//! * A client's certificate is handed out once OpenSSL has verified the client's signature, and before its
+//!   ChangeCipherSpec is let through: who does not hold the private key learns nothing of the verdict.
+//!
+//! Suites with a pre-shared key come before those with certificates, so that one port serves both: a client that
+//! has a key and offers everything proves the key.
+//!
+//! What this crate does not do: sockets, deadlines and limits on numbers (`net`), finding keys and sessions
+//! (`store`), reading certificates (`certificate`), or deciding whom a proof stands for (`identity`).
 //!
 //! # Example
 //!
@@ -63,7 +75,9 @@ mod client_context;
 pub mod client_hello;
 mod context;
 mod credential;
+mod engine;
 mod error;
+mod kept;
 mod presented;
 mod proving;
 mod record;

@@ -76,6 +76,9 @@ fn proved_in_session(ssl: &SslRef, certificate: bool) -> Result<Option<Proved>, 
         let identity = ssl.psk_identity().and_then(|identity| PskIdentity::from_wire(identity).ok());
         return identity.map(Proved::Key).map(Some).ok_or(Error::Refused);
     }
+    if let Some(presented) = slot::server_slot(ssl).and_then(ServerSlot::presented_then) {
+        return Ok(Some(Proved::Certificate(presented)));
+    }
     if let Some(key) = ossl::peer_raw_key(ssl) {
         return Ok(Some(Proved::Certificate(Presented::RawKey(key))));
     }

@@ -7,7 +7,7 @@ use openssl::{
     ssl::{SslRef, SslSession, SslSessionRef},
 };
 
-use crate::{Error, client_hello::ClientHello, ticket::TicketKeys};
+use crate::{Error, client_hello::ClientHello, kept, ticket::TicketKeys};
 
 /// How a client names a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -53,7 +53,8 @@ impl SavedSession {
 
 /// What a server may remember of an association, so that it can be resumed. At most one of the two is there.
 pub struct NewSession {
-    /// SHA-256 of the ID, and the session itself, master secret included.
+    /// SHA-256 of the ID, and the session itself, master secret included: about 200 octets, and the peer's
+    /// certificate or public key.
     pub by_id: Option<([u8; 32], Secret)>,
     /// SHA-256 of the ticket.
     pub by_ticket: Option<[u8; 32]>,
@@ -152,6 +153,7 @@ pub(crate) fn new_session(ssl: &SslRef, ticket: Option<[u8; 32]>) -> Result<Opti
     }
     let session = ssl.session().filter(|session| !ssl.session_reused() && ossl::is_resumable(session));
     let Some(session) = session else { return Ok(None) };
-    let by_id = Some((sha256(session.id()), Secret::new(session.to_der()?)));
-    Ok(Some(NewSession { by_id, by_ticket: None }))
+    let kept = kept::keep(&Secret::new(session.to_der()?));
+    let by_id = kept.map(|kept| (sha256(session.id()), kept));
+    Ok(by_id.map(|by_id| NewSession { by_id: Some(by_id), by_ticket: None }))
 }

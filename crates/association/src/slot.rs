@@ -11,7 +11,7 @@ use openssl::{
     ssl::{Ssl, SslContextBuilder, SslRef},
 };
 
-use crate::{Alert, Error, Presented, SavedSession};
+use crate::{Alert, Error, Presented, SavedSession, kept};
 
 /// Octets of the key that stands in for one that is not there.
 const DECOY: usize = 32;
@@ -32,6 +32,8 @@ struct ServerFacts {
     hello: Option<Hello>,
     /// The session that may be resumed.
     saved: Option<SavedSession>,
+    /// What the peer presented when that was made, if it is one with an ID.
+    presented_then: Option<Presented>,
     /// SHA-256 of the ticket that was sent.
     ticket: Option<[u8; 32]>,
 }
@@ -124,12 +126,19 @@ impl ServerSlot {
         lock(&self.0).saved = Some(saved);
     }
 
-    /// The session of an ID that may be resumed, once.
+    /// The session of an ID that may be resumed, in DER, once. [`presented_then`](Self::presented_then) tells
+    /// afterwards what the peer presented when it was made.
     pub(crate) fn take_session(&self) -> Option<Secret> {
-        match lock(&self.0).saved.take()? {
-            SavedSession::ById(session) => Some(session),
-            SavedSession::ByTicket => None,
-        }
+        let mut facts = lock(&self.0);
+        let SavedSession::ById(kept) = facts.saved.take()? else { return None };
+        let (session, presented) = kept::unpack(&kept)?;
+        facts.presented_then = presented;
+        Some(session)
+    }
+
+    /// What the peer presented when the session was made that was taken.
+    pub(crate) fn presented_then(&self) -> Option<Presented> {
+        lock(&self.0).presented_then.clone()
     }
 
     pub(crate) fn may_open_ticket(&self) -> bool {

@@ -6,6 +6,13 @@ use association::{
     Alert, Association, ClientContext, ClientIdentity, Error, KeyAnswer, Presented, Proved, ServerContext,
     ServerCredential, SessionAnswer, SuitePolicy, Verdict,
 };
+use openssl::{
+    ec::{EcGroup, EcKey},
+    nid::Nid,
+    pkey::PKey,
+    ssl::SslVersion,
+};
+use ossl::Kinds;
 
 use crate::{
     certificate::CBC,
@@ -122,6 +129,22 @@ fn a_raw_key_of_somebody_else_is_found_before_anybody_is_asked() {
     });
     assert!(matches!(run.server, Err(Error::WrongPrivateKey)), "{:?}", run.server);
     assert_eq!(last_alert(&run.from_server), Some([2, 51]), "decrypt_error");
+}
+
+/// TS-0003 §10.1.1: P-256 only, as for certificates.
+#[test]
+fn a_raw_key_of_another_curve_is_refused() {
+    let p384 = EcGroup::from_curve_name(Nid::SECP384R1).unwrap();
+    let key = PKey::from_ec_key(EcKey::generate(&p384).unwrap()).unwrap();
+    let mut client = bare_client(|context| {
+        context.set_cipher_list("ECDHE-ECDSA-AES128-SHA256").unwrap();
+        context.set_max_proto_version(Some(SslVersion::TLS1_2)).unwrap();
+        context.set_private_key(&key).unwrap();
+        ossl::set_kinds(context, Kinds::RawKeys, Kinds::Certificates).unwrap();
+    });
+    let run = run_bare(&mut client, &mut server(&policy(CBC), made("server").server()));
+    assert!(run.server.is_err());
+    assert!(matches!(last_alert(&run.from_server), Some([2, 40 | 43 | 47])), "{:?}", run.server);
 }
 
 /// Neither end negotiates them unless it is told to.
