@@ -155,7 +155,7 @@ fn told(world: &World, server: &Process) -> String {
     let device = fs::read_to_string(world.path("device.toml")).unwrap();
     let elsewhere = device.replace(&world.address.to_string(), &address);
     fs::write(world.path("elsewhere.toml"), elsewhere).unwrap();
-    let finished = world.run(&["device", "attach", "--device", "elsewhere.toml"]);
+    let finished = world.run(&["device", "request", "--device", "elsewhere.toml", "retrieve", "x"]);
     assert_ne!(finished.code(), 0);
     finished.stderr
 }
