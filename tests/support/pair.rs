@@ -5,7 +5,8 @@ use std::{fs, net::SocketAddr, sync::Arc};
 use identity::{Channel, Credential, CredentialState, Function, KeyRefusal};
 use keys::{CredentialId, KeyLengthPolicy, Kpsa, PskIdentity, Secret};
 use net::{
-    ClientPsk, DialLimits, Dialer, Handler, HttpConnection, KeySource, Listener, ListenerConfig, SuitePolicy,
+    ClientContext, ClientIdentity, ClientPsk, DialLimits, Dialer, Handler, HttpConnection, KeySource,
+    Listener, ListenerConfig, PrivateKey, ServerCheck, SuitePolicy,
 };
 use onem2m::{
     id::{EntityId, EntityKind},
@@ -15,7 +16,12 @@ use serde_json::{Value, json};
 use testkit::wait_until;
 use tokio_util::sync::CancellationToken;
 
-use super::World;
+use pki::Issued;
+
+use super::{
+    World,
+    certified::{Makers, of_cse, write},
+};
 
 pub(crate) const IN: &str = "//example.org/in-cse";
 pub(crate) const MN: &str = "//example.org/mn-cse-123456";
@@ -80,7 +86,60 @@ impl Pair {
     }
 }
 
+/// A CSE whose listener has a certificate for `name` and accepts certificates; `more` is appended to the
+/// configuration.
+pub(crate) fn certified_cse(
+    makers: &Makers,
+    (id, name): (&str, &str),
+    (kind, base, port): (&str, &str, u16),
+    more: &str,
+) -> World {
+    let listener = "[listener.certificate]\nchain_file = \"server.pem\"\nkey_file = \"server.key\"\n\n\
+         [listener.clients]\nanchors_file = \"root.pem\"\ncrl_file = \"crl.pem\"\nlook_seconds = 1\n\n";
+    let world = cse(id, kind, base, port, &format!("{listener}{more}"));
+    if kind != "in" {
+        let text = fs::read_to_string(world.path("attache.toml")).unwrap();
+        let text = text.replace("[cse]\n", "[cse]\ninfrastructure = \"in-cse\"\n");
+        fs::write(world.path("attache.toml"), text).unwrap();
+    }
+    fs::write(world.path("root.pem"), makers.root.root_pem().unwrap()).unwrap();
+    fs::write(world.path("crl.pem"), makers.revocation_list(1, &[])).unwrap();
+    let issued = makers.issue(&of_cse(name));
+    write(world.folder.path(), "server", &issued);
+    world
+}
+
+/// `[registrar]` for the CSE at `address`, by certificate.
+pub(crate) fn certified_registrar(cse_id: &str, address: SocketAddr) -> String {
+    registrar(cse_id, address, "").replace(&format!("psk_identity = \"{KPSA_ID}\"\n"), "")
+}
+
+impl Pair {
+    /// Both have certificates; neither runs.
+    pub(crate) fn certified(makers: &Makers) -> Self {
+        let port = testkit::reserved_port();
+        let in_cse = (IN, "in-cse.example.org");
+        let infrastructure = certified_cse(makers, in_cse, ("in", "server", port), "");
+        let above = certified_registrar(IN, SocketAddr::from(([127, 0, 0, 1], port)));
+        let mn_cse = (MN, "mn-cse-123456.in-cse.example.org");
+        let gateway = certified_cse(makers, mn_cse, ("mn", "home_gateway", 0), &above);
+        Self { infrastructure, gateway }
+    }
+}
+
 impl World {
+    /// An association with this server by the certificate for `name`; whom it leads to does not matter.
+    pub(crate) async fn associate_as(&self, issued: &Issued) -> Peer {
+        let suites = SuitePolicy::default().with_certificates().certificates_only();
+        let key = PrivateKey::from_pem(issued.key_pem.as_ref().unwrap().as_bytes()).unwrap();
+        let identity = ClientIdentity::Chain { chain_der: issued.chain_der.clone(), key };
+        let believes: ServerCheck = Arc::new(|_| Ok(()));
+        let context = ClientContext::builder(&suites).identity(identity).server(believes).build().unwrap();
+        let dialer = Dialer::of(context, DialLimits::default());
+        let connection = dialer.connect_with(&self.address.to_string(), None, None, None).await.unwrap();
+        Peer { connection, asked: 0 }
+    }
+
     /// `attache registrar status`.
     pub(crate) fn registration(&self) -> Value {
         let told = self.run(&["--json", "registrar", "status"]).success();

@@ -126,6 +126,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running, Failure> {
         tracing::warn!(?endpoint, "requests are served outside of any security association");
         plain.push(listener);
     }
+    mcc.prove_with(gates.outwards())?;
     let sources = Sources { store: store.clone(), live: live.clone() };
     let figures = match config.metrics.address {
         Some(address) => Some(Endpoint::bind(address, &metrics, sources).await?),
@@ -146,7 +147,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running, Failure> {
         tokio::spawn(follow(changes, store.clone(), live.clone(), gates.turned())),
         tokio::spawn(sweep(Arc::clone(&registrar), shutdown.clone())),
     ];
-    others.extend(gates.keep(&live).into_iter().map(tokio::spawn));
+    others.extend(gates.keep(&live, mcc.reset()).into_iter().map(tokio::spawn));
     let witness = Arc::clone(&journal) as Arc<dyn cse::Witness>;
     let mcc = mcc.start(&registrar.0, witness, points_of_access).await?;
     let scraped = figures.as_ref().map(Endpoint::address).transpose()?;

@@ -5,7 +5,7 @@ use onem2m::time::Clock;
 use store::Store;
 use tokio::sync::watch;
 
-use super::{Own, StapleKeeper, Tickets, Trust, Verifier, tls_of};
+use super::{Own, OwnCertificate, StapleKeeper, Tickets, Trust, Verifier, tls_of};
 use crate::{
     config::{Accept, Config, ListenerSection},
     outcome::Failure,
@@ -22,6 +22,7 @@ pub(crate) struct Gates<'a> {
     turned: watch::Sender<()>,
     trusts: Vec<Trust>,
     staples: Vec<StapleKeeper>,
+    outwards: Option<OwnCertificate>,
 }
 
 impl<'a> Gates<'a> {
@@ -35,6 +36,7 @@ impl<'a> Gates<'a> {
             turned: watch::Sender::new(()),
             trusts: Vec::new(),
             staples: Vec::new(),
+            outwards: None,
         }
     }
 
@@ -55,6 +57,9 @@ impl<'a> Gates<'a> {
         } else {
             None
         };
+        if let (Some(own), Some(trust), None) = (&own, &trust, &self.outwards) {
+            self.outwards = Some(own.outwards(trust));
+        }
         let staple = match (&own, section.certificate.as_ref().and_then(|own| own.ocsp.as_ref())) {
             (Some(own), Some(ocsp)) => {
                 let anchors = trust.as_ref().map(Trust::anchors).unwrap_or_default();
@@ -90,20 +95,31 @@ impl<'a> Gates<'a> {
         Ok(self.tickets.as_ref().map(Tickets::keys).ok_or_else(|| Failure::internal("no ticket keys"))?)
     }
 
+    /// What this CSE proves itself with to other CSEs; `None` without a certificate.
+    pub(crate) fn outwards(&self) -> Option<OwnCertificate> {
+        self.outwards.clone()
+    }
+
     /// Who is to be told when another process has changed the ticket keys.
     pub(crate) fn turned(&self) -> watch::Sender<()> {
         self.turned.clone()
     }
 
     /// What has to run for as long as the server does.
-    pub(crate) fn keep(self, live: &Live) -> Vec<Chore> {
+    /// `turned` hears when anchors or revocation lists have changed.
+    pub(crate) fn keep(self, live: &Live, turned: impl Fn() + Clone + Send + 'static) -> Vec<Chore> {
         let mut chores: Vec<Chore> = Vec::new();
         if let Some(tickets) = self.tickets {
             chores.push(Box::pin(tickets.keep(self.turned.subscribe())));
         }
         for trust in self.trusts {
             let (store, clock, live) = (self.store.clone(), Arc::clone(self.clock), live.clone());
-            chores.push(Box::pin(trust.follow(store, clock, move |_| close_certificates(&live))));
+            let turned = turned.clone();
+            let changed = move |_: &Trust| {
+                close_certificates(&live);
+                turned();
+            };
+            chores.push(Box::pin(trust.follow(store, clock, changed)));
         }
         chores.extend(self.staples.into_iter().map(|keeper| Box::pin(keeper.keep()) as Chore));
         chores

@@ -8,7 +8,7 @@ mod tickets;
 mod trust;
 mod verifier;
 
-pub(crate) use self::gates::Gates;
+pub(crate) use self::{gates::Gates, own::OwnCertificate};
 use self::{
     own::{Own, tls_of},
     staple::StapleKeeper,

@@ -1,14 +1,15 @@
 //! What a listener proves itself with.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
-use certificate::{Chain, Flavour, Rule, check_profile};
+use certificate::{Anchors, Chain, Flavour, Rule, check_profile};
 use net::{
-    ClientProof, PrivateKey, Resumption, ServerContext, ServerCredential, ServerNames, Staple, TicketKeys,
+    ClientIdentity, ClientProof, PrivateKey, Resumption, ServerContext, ServerCredential, ServerNames,
+    Staple, TicketKeys,
 };
 use onem2m::time::Timestamp;
 
-use super::trust::read;
+use super::{Trust, trust::read};
 use crate::{
     config::{Accept, CertificateSection, ListenerSection},
     outcome::{Failure, causes},
@@ -48,11 +49,44 @@ impl Own {
         Ok(Self { chain, key })
     }
 
+    /// The same for associations that this CSE opens itself, with what it holds the other end against.
+    pub(super) fn outwards(&self, trust: &Trust) -> OwnCertificate {
+        let chain_der = self.chain.ders().map(<[u8]>::to_vec).collect();
+        OwnCertificate(Arc::new(Outwards { chain_der, key: self.key.share(), trust: trust.clone() }))
+    }
+
     fn credential(&self) -> ServerCredential {
         ServerCredential::Chain {
             chain_der: self.chain.ders().map(<[u8]>::to_vec).collect(),
             key: self.key.share(),
         }
+    }
+}
+
+/// What this CSE proves itself with to other CSEs: the certificate of its first listener that has one and accepts
+/// certificates. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct OwnCertificate(Arc<Outwards>);
+
+struct Outwards {
+    chain_der: Vec<Vec<u8>>,
+    key: PrivateKey,
+    trust: Trust,
+}
+
+impl OwnCertificate {
+    pub(crate) fn identity(&self) -> ClientIdentity {
+        ClientIdentity::Chain { chain_der: self.0.chain_der.clone(), key: self.0.key.share() }
+    }
+
+    /// The anchors and revocation lists, as they are now.
+    pub(crate) fn anchors(&self) -> Anchors {
+        self.0.trust.anchors()
+    }
+
+    /// Whether issuers have to be held to names of their own.
+    pub(crate) fn strict(&self) -> bool {
+        self.0.trust.strict()
     }
 }
 

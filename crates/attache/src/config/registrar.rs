@@ -22,9 +22,9 @@ pub(crate) struct RegistrarSection {
     /// The name to send as SNI. Default: the public domain name that `cse_id` has as an IN-CSE.
     server_name: Option<String>,
     /// The credential to prove: one in the store that stands for `cse_id`. The registrar uses the same one in
-    /// the other direction.
-    #[serde(deserialize_with = "parsed")]
-    pub(crate) psk_identity: PskIdentity,
+    /// the other direction. Without it, the certificate of the first listener that has one.
+    #[serde(default, deserialize_with = "some_parsed")]
+    pub(crate) psk_identity: Option<PskIdentity>,
     /// Whether the registrar may send requests to this CSE.
     #[serde(default = "yes")]
     pub(crate) reachable: bool,
@@ -40,6 +40,10 @@ pub(crate) struct RegistrarSection {
     /// Whether to de-register when the server stops.
     #[serde(default)]
     pub(crate) leave_on_stop: bool,
+}
+
+fn some_parsed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PskIdentity>, D::Error> {
+    parsed(deserializer).map(Some)
 }
 
 fn any_base() -> String {

@@ -8,6 +8,8 @@ use cse::{Carried, Direction, NextHop, NextHops, NotCarried};
 use keys::CredentialId;
 use onem2m::primitive::{Request, Response};
 
+use crate::admit::OwnCertificate;
+
 use super::{
     figures::Figures,
     link::{Failed, Link},
@@ -34,6 +36,10 @@ impl Links {
         let above =
             above.map(|far| Above { far: Arc::new(far), link: Arc::new(Link::new(opener.clone(), true)) });
         Self { opener, above, below: Mutex::default(), figures }
+    }
+
+    pub(crate) fn prove_with(&self, own: Option<OwnCertificate>) {
+        self.opener.prove_with(own);
     }
 
     pub(crate) const fn above(&self) -> Option<&Above> {

@@ -12,6 +12,7 @@
 //! the one credential with which the lower CSE registered.
 
 mod agent;
+mod certified;
 mod figures;
 mod link;
 mod links;
@@ -38,6 +39,7 @@ use self::{
     open::{FarCse, Opener},
 };
 use crate::{
+    admit::OwnCertificate,
     config::{Config, RegistrarSection},
     outcome::{Failure, causes},
 };
@@ -71,7 +73,8 @@ impl Mcc {
         let changes = store.subscribe()?;
         let opener = Opener::new(store.clone(), Arc::clone(clock))
             .map_err(|error| Failure::internal(causes(&error)))?;
-        let above = config.registrar.as_ref().map(FarCse::above);
+        let above = config.registrar.as_ref().map(FarCse::above).transpose();
+        let above = above.map_err(|error| Failure::usage(format_args!("registrar: {error}")))?;
         Ok(Self {
             links: Arc::new(Links::new(opener, above, figures.clone())),
             section: config.registrar.clone(),
@@ -81,6 +84,24 @@ impl Mcc {
             clock: Arc::clone(clock),
             figures,
         })
+    }
+
+    /// What this CSE proves itself with where it is no symmetric key.
+    pub(crate) fn prove_with(&self, own: Option<OwnCertificate>) -> Result<(), Failure> {
+        let needed = self.section.as_ref().is_some_and(|section| section.psk_identity.is_none());
+        if needed && own.is_none() {
+            return Err(Failure::usage(
+                "registrar.psk_identity is missing, and no [[listener]] has a certificate to prove instead",
+            ));
+        }
+        self.links.prove_with(own);
+        Ok(())
+    }
+
+    /// Closes what was opened with certificates' anchors and lists as they were.
+    pub(crate) fn reset(&self) -> impl Fn() + Clone + Send + 'static {
+        let links = Arc::clone(&self.links);
+        move || links.reset_all()
     }
 
     /// What carries requests to other CSEs.

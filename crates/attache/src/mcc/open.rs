@@ -1,19 +1,25 @@
 //! Opening associations to other CSEs (TS-0003 §8.2.1: SA1 upwards, SA2 downwards).
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::{Arc, OnceLock, PoisonError},
+    time::Duration,
+};
 
+use certificate::ExpectedServer;
 use cse::{NextHop, upstream::Trouble};
 use identity::{Function, usable};
-use keys::{CredentialId, Kpsa, PskIdentity};
+use keys::{CertificateName, CertificateUse, CredentialId, CredentialKind, Kpsa, PskIdentity};
 use net::{AssociationError, ClientPsk, DialLimits, Dialer, HttpConnection, NetError, SuitePolicy};
 use onem2m::{
-    id::{CseId, EntityId},
+    id::{CseDomainName, CseId, EntityId},
     resource::PointOfAccess,
     time::{Clock, Timestamp},
 };
-use store::{Credentials as _, KeyRecord, Store};
+use store::{Credentials as _, Enrolments as _, KeyRecord, Store};
 
-use crate::{config::RegistrarSection, outcome::causes};
+use super::certified::{self, Complaint};
+use crate::{admit::OwnCertificate, config::RegistrarSection, outcome::causes};
 
 /// How long a name, a connection and a handshake may take, and an answer. An originator waits meanwhile.
 const LIMITS: DialLimits = DialLimits {
@@ -40,6 +46,8 @@ pub(crate) struct FarCse {
 pub(crate) enum FarCredential {
     /// The provisioned key with this `psk_identity`, as configured.
     ProvisionedKey(PskIdentity),
+    /// Our certificate, to the CSE whose certificate has this public domain name, as configured.
+    Certificate(CseDomainName),
     /// The credential with which it registered here: the same one, with the roles swapped (TS-0003 §8.2.1).
     OfRegistration(CredentialId),
 }
@@ -53,20 +61,46 @@ pub(crate) struct Place {
 
 impl FarCse {
     /// The CSE above, as configured.
-    pub(crate) fn above(section: &RegistrarSection) -> Self {
+    ///
+    /// # Errors
+    /// [`Unnamed`] if it is to prove itself by a certificate and its public domain name is not certain.
+    pub(crate) fn above(section: &RegistrarSection) -> Result<Self, Unnamed> {
+        let credential = match &section.psk_identity {
+            Some(identity) => FarCredential::ProvisionedKey(identity.clone()),
+            None => FarCredential::Certificate(name_of(section)?),
+        };
         let place = Place { address: section.address.to_string(), server_name: section.server_name() };
-        Self {
-            cse: section.cse_id.clone(),
-            credential: FarCredential::ProvisionedKey(section.psk_identity.clone()),
-            places: vec![place],
-        }
+        Ok(Self { cse: section.cse_id.clone(), credential, places: vec![place] })
     }
 
     /// The credential that is proved to it.
     pub(crate) fn credential_id(&self) -> CredentialId {
         match &self.credential {
             FarCredential::ProvisionedKey(identity) => CredentialId::saef_key(identity),
+            FarCredential::Certificate(name) => of_certificate(name),
             FarCredential::OfRegistration(id) => id.clone(),
+        }
+    }
+
+    /// What its certificate has to show; `None` for a symmetric key.
+    fn expected(&self) -> Result<Option<ExpectedServer>, Trouble> {
+        let id = match &self.credential {
+            FarCredential::ProvisionedKey(_) => return Ok(None),
+            FarCredential::Certificate(name) => return Ok(Some(ExpectedServer::Cse(name.clone()))),
+            FarCredential::OfRegistration(id) => id,
+        };
+        let unusable =
+            |error: &dyn std::fmt::Display| Trouble::NoCredential(format!("credential {id}: {error}"));
+        match id.kind() {
+            CredentialKind::SaefKey | CredentialKind::MafKey | CredentialKind::MefKey => Ok(None),
+            // The very name that it registered with.
+            CredentialKind::CseIdCertificate => CseDomainName::parse_in(id.value(), self.cse.sp())
+                .map(|name| Some(ExpectedServer::Cse(name)))
+                .map_err(|error| unusable(&error)),
+            CredentialKind::RawPublicKey => {
+                id.value().parse().map(|key| Some(ExpectedServer::Key(key))).map_err(|error| unusable(&error))
+            }
+            _ => Err(unusable(&"nothing of its kind is proved in the other direction")),
         }
     }
 
@@ -76,6 +110,26 @@ impl FarCse {
         let places = hop.points_of_access.iter().filter_map(|text| Place::of(text)).take(MOST_PLACES);
         Some(Self { cse: hop.cse.clone(), credential, places: places.collect() })
     }
+}
+
+/// The public domain name of the registrar is not certain.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "server_name: expected the public domain name of {cse_id}, such as mn-cse.in-cse.example.org, for its certificate"
+)]
+pub(crate) struct Unnamed {
+    cse_id: CseId,
+}
+
+fn name_of(section: &RegistrarSection) -> Result<CseDomainName, Unnamed> {
+    let name = section.server_name().unwrap_or_default();
+    let name = CseDomainName::parse_in(&name, section.cse_id.sp()).ok();
+    name.filter(|name| name.cse_id() == section.cse_id)
+        .ok_or_else(|| Unnamed { cse_id: section.cse_id.clone() })
+}
+
+fn of_certificate(name: &CseDomainName) -> CredentialId {
+    CredentialId::certificate(CertificateUse::Tls, &CertificateName::CseId(name.clone()))
 }
 
 impl Place {
@@ -102,17 +156,35 @@ pub(crate) struct Opened {
     pub(crate) not_after: Option<Timestamp>,
 }
 
+/// Why there is no association at one place.
+enum Attempt {
+    /// Another place may do.
+    NotHere(Trouble),
+    /// No other place will do either.
+    Nowhere(Trouble),
+}
+
 /// Opens associations with what the store knows.
 #[derive(Clone)]
 pub(crate) struct Opener {
     store: Store,
     clock: Arc<dyn Clock>,
     dialer: Dialer,
+    /// Known once the listeners are.
+    own: Arc<OnceLock<OwnCertificate>>,
 }
 
 impl Opener {
     pub(crate) fn new(store: Store, clock: Arc<dyn Clock>) -> Result<Self, NetError> {
-        Ok(Self { store, clock, dialer: Dialer::new(&SuitePolicy::default(), LIMITS)? })
+        let dialer = Dialer::new(&SuitePolicy::default(), LIMITS)?;
+        Ok(Self { store, clock, dialer, own: Arc::default() })
+    }
+
+    pub(crate) fn prove_with(&self, own: Option<OwnCertificate>) {
+        if let Some(own) = own {
+            // Said once, at the start.
+            let _ = self.own.set(own);
+        }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -122,14 +194,65 @@ impl Opener {
     /// Opens an association with `far`, trying its places in their order. The credential is looked up each time.
     pub(crate) async fn open(&self, far: &FarCse) -> Result<Opened, Trouble> {
         let mut trouble = Trouble::Unreachable(format!("{} says no https address of itself", far.cse));
+        let expected = far.expected()?;
         for place in &far.places {
-            let (psk, not_after) = self.credential(far).await?;
-            match self.dialer.connect(&place.address, psk, place.server_name.as_deref()).await {
-                Ok(connection) => return Ok(Opened { connection, not_after }),
-                Err(error) => trouble = trouble_of(&error),
+            let opened = match &expected {
+                None => self.by_key(far, place).await,
+                Some(expected) => self.by_certificate(far, expected, place).await,
+            };
+            match opened {
+                Ok(opened) => return Ok(opened),
+                Err(Attempt::NotHere(failed)) => trouble = failed,
+                Err(Attempt::Nowhere(failed)) => return Err(failed),
             }
         }
         Err(trouble)
+    }
+
+    async fn by_key(&self, far: &FarCse, place: &Place) -> Result<Opened, Attempt> {
+        let (psk, not_after) = self.credential(far).await.map_err(Attempt::Nowhere)?;
+        let connected = self.dialer.connect(&place.address, psk, place.server_name.as_deref()).await;
+        let connection = connected.map_err(|error| Attempt::NotHere(trouble_of(&error)))?;
+        Ok(Opened { connection, not_after })
+    }
+
+    async fn by_certificate(
+        &self,
+        far: &FarCse,
+        expected: &ExpectedServer,
+        place: &Place,
+    ) -> Result<Opened, Attempt> {
+        let none = || Trouble::NoCredential("no [[listener]] has a certificate to prove".into());
+        let own = self.own.get().ok_or_else(|| Attempt::Nowhere(none()))?;
+        let not_after = self.not_withdrawn(far).await.map_err(Attempt::Nowhere)?;
+        let complaint = Complaint::default();
+        let here = |error: &NetError| {
+            let found = complaint.lock().unwrap_or_else(PoisonError::into_inner).take();
+            Attempt::NotHere(found.map_or_else(|| trouble_of(error), Trouble::Untrusted))
+        };
+        let dialer = certified::dialer(own, expected.clone(), &self.clock, LIMITS, &complaint)
+            .map_err(|error| here(&error))?;
+        let connected = dialer.connect_with(&place.address, None, place.server_name.as_deref(), None).await;
+        let connection = connected.map_err(|error| here(&error))?;
+        Ok(Opened { connection, not_after })
+    }
+
+    /// A certificate is believed by its chain and name; but not one that was withdrawn here, nor one that stands for
+    /// somebody else here.
+    async fn not_withdrawn(&self, far: &FarCse) -> Result<Option<Timestamp>, Trouble> {
+        let id = far.credential_id();
+        let sought = id.clone();
+        let found = self.store.read(move |records| records.credential_facts(&sought)).await;
+        let Some(facts) = found.map_err(|error| Trouble::NoCredential(causes(&error)))? else {
+            return Ok(None);
+        };
+        let none = |how: String| Trouble::NoCredential(format!("credential {id} {how}"));
+        if facts.subject.as_ref().is_some_and(|subject| *subject != EntityId::Cse(far.cse.clone())) {
+            return Err(none(format!("does not stand for {}", far.cse)));
+        }
+        let usable = facts.usable(Function::Cse, self.clock.now());
+        usable.map_err(|refusal| none(format!("cannot be used: {refusal}")))?;
+        Ok(facts.not_after)
     }
 
     /// The key to prove. It must stand for exactly the CSE that is dialled: whoever proves it at the other end is

@@ -135,6 +135,9 @@ pub enum Trouble {
         "it refused the handshake: {0}; the key here and its key for this psk_identity must be the same, and not revoked"
     )]
     KeyRefused(String),
+    /// It did not prove to be the CSE that is expected.
+    #[error("it is not trusted: {0}")]
+    Untrusted(String),
     /// There is no credential to prove.
     #[error("{0}")]
     NoCredential(String),
@@ -184,6 +187,7 @@ impl Trouble {
         match self {
             Self::Unreachable(_) => "unreachable",
             Self::KeyRefused(_) => "key_refused",
+            Self::Untrusted(_) => "untrusted",
             Self::NoCredential(_) => "no_credential",
             Self::Unanswered { .. } => "unanswered",
             Self::Refused { .. } => "refused",

@@ -1,0 +1,136 @@
+//! Phase A with certificates at both ends (TS-0003 §8.2.2.2), and X9 to X12, X14 between CSEs.
+
+mod support;
+
+use onem2m::{primitive::Operation, status::ResponseStatusCode as Rsc};
+use serde_json::json;
+use support::{
+    certified::{Makers, of_cse, write},
+    pair::{IN, MN, Pair, certified_cse, certified_registrar, said},
+};
+use testkit::wait_until;
+
+/// A1 to A5 and A7.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gateway_registers_by_certificate() {
+    let makers = Makers::new(1);
+    let mut pair = Pair::certified(&makers);
+    pair.infrastructure.serve();
+    pair.gateway.serve();
+    pair.gateway.wait_until_registered();
+    let (rsc, base) = pair.infrastructure.remote("/mn-cse-123456/home_gateway");
+    assert_eq!((rsc, &base["m2m:cb"]["csi"]), (2000, &json!("/mn-cse-123456")), "A7, over SA2");
+    assert_eq!(pair.gateway.remote("/in-cse/server").0, 2000);
+    let told = |world: &support::World| world.run(&["--json", "inspect", "associations"]).success().stdout;
+    let (sa1, sa2) = (told(&pair.infrastructure), told(&pair.gateway));
+    assert!(sa1.contains("32-mn-cse-123456.in-cse.example.org") && sa1.contains(MN), "{sa1}");
+    assert!(sa2.contains("32-in-cse.example.org") && sa2.contains(IN), "{sa2}");
+
+    let gateway = makers.gateway("mn-cse-123456");
+    let mut peer = pair.infrastructure.associate_as(&gateway).await;
+    let again = peer.register("/mn-cse-123456", "/in-cse/server", "/mn-cse-123456", &[]).await;
+    assert_eq!(again.rsc, Rsc::OriginatorHasAlreadyRegistered, "A5");
+    pair.infrastructure.kill();
+    pair.infrastructure.serve();
+    wait_until("both ways again", || {
+        let ways =
+            (pair.gateway.remote("/in-cse/server").0, pair.infrastructure.remote("/mn-cse-123456/-").0);
+        (ways == (2000, 2000)).then_some(())
+    });
+}
+
+/// X9 to X12.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_good_certificate_is_for_one_name() {
+    let makers = Makers::new(2);
+    let mut pair = Pair::certified(&makers);
+    pair.infrastructure.serve();
+    let mut rogue = pair.infrastructure.associate_as(&makers.gateway("mn-cse-999")).await;
+    let before = pair.infrastructure.digest();
+    let early = rogue.register("/mn-cse-123456", "/in-cse/server", "/mn-cse-123456", &[]).await;
+    assert_eq!(early.rsc, Rsc::OriginatorNotAuthenticated, "X9");
+    assert_eq!(pair.infrastructure.digest(), before);
+    pair.gateway.serve();
+    pair.gateway.wait_until_registered();
+    let before = pair.infrastructure.digest();
+    let late = rogue.register("/mn-cse-123456", "/in-cse/server", "/mn-cse-123456", &[]).await;
+    assert_eq!((late.rsc, late.pc), (early.rsc, early.pc), "X9: no oracle");
+    assert_eq!(pair.infrastructure.digest(), before);
+    let own = rogue.register("/mn-cse-999", "/in-cse/server", "/mn-cse-999", &[]).await;
+    assert_eq!(own.rsc, Rsc::Created);
+    let before = pair.infrastructure.digest();
+    for from in ["/mn-cse-123456", "/mn-cse-123456/Clight1", "Cphone1", "/in-cse/Cphone1", "/in-cse"] {
+        for operation in [Operation::Retrieve, Operation::Delete] {
+            for to in ["/in-cse/server", "/in-cse/server/home_gateway", "/mn-cse-123456/-"] {
+                let answer = rogue.ask(said(operation, from, to)).await;
+                assert_eq!(answer.rsc, Rsc::OriginatorNotAuthenticated, "X10 to X12: {to} as {from}");
+            }
+        }
+    }
+    assert_eq!(pair.infrastructure.digest(), before);
+    assert_eq!(pair.infrastructure.remote("/mn-cse-123456/-").0, 2000, "the victim is served");
+}
+
+/// X14 upwards: whoever answers at the registrar's address has to be the registrar.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gateway_believes_its_registrar_alone() {
+    let makers = Makers::new(3);
+    let mut pair = Pair::certified(&makers);
+    for (name, foreign, said) in [
+        ("mn-cse-9.in-cse.example.org", None, "mn-cse-9"),
+        ("in-cse.example.org", Some(Makers::new(4)), "not trusted"),
+    ] {
+        let issued = foreign.as_ref().unwrap_or(&makers).issue(&of_cse(name));
+        write(pair.infrastructure.folder.path(), "server", &issued);
+        pair.infrastructure.serve();
+        pair.gateway.serve();
+        let trouble = pair.gateway.trouble();
+        assert!(trouble.starts_with("it is not trusted") && trouble.contains(said), "{trouble}");
+        let told = pair.infrastructure.run(&["--json", "inspect", "registrations"]).success().stdout;
+        assert_eq!(told, "", "nothing was said to it");
+        pair.gateway.kill();
+        pair.infrastructure.kill();
+    }
+}
+
+/// X14 downwards: at a registree's point of access somebody else answers, with a good certificate of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_registrar_believes_the_registree_alone() {
+    let makers = Makers::new(5);
+    let mut pair = Pair::certified(&makers);
+    pair.infrastructure.serve();
+    let mut other = certified_cse(
+        &makers,
+        ("//example.org/mn-other", "mn-other.in-cse.example.org"),
+        ("mn", "other", 0),
+        &certified_registrar(IN, pair.infrastructure.address),
+    );
+    other.serve();
+    other.wait_until_registered();
+    assert_eq!(pair.infrastructure.remote("/mn-other/-").0, 2000);
+    let mut victim = pair.infrastructure.associate_as(&makers.gateway("mn-cse-123456")).await;
+    let elsewhere = vec![format!("https://{}", other.address)];
+    let registered = victim.register("/mn-cse-123456", "/in-cse/server", "/mn-cse-123456", &elsewhere).await;
+    assert_eq!(registered.rsc, Rsc::Created);
+    assert_eq!(pair.infrastructure.remote("/mn-cse-123456/-").0, 5103);
+    assert_eq!(other.audit("request.refuse").len(), 0, "nothing was said to it");
+}
+
+/// A certificate on the revocation list ends both directions.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revoked_certificate_ends_both_directions() {
+    let makers = Makers::new(6);
+    let mut pair = Pair::certified(&makers);
+    let gateway = makers.gateway("mn-cse-123456");
+    write(pair.gateway.folder.path(), "server", &gateway);
+    pair.infrastructure.serve();
+    pair.gateway.serve();
+    pair.gateway.wait_until_registered();
+    assert_eq!(pair.infrastructure.remote("/mn-cse-123456/-").0, 2000);
+    let list = makers.revocation_list(2, &[&gateway]);
+    std::fs::write(pair.infrastructure.path("crl.pem"), list).unwrap();
+    wait_until("the end of SA2", || (pair.infrastructure.remote("/mn-cse-123456/-").0 == 5103).then_some(()));
+    let trouble = pair.gateway.trouble();
+    assert!(trouble.contains("refused the handshake"), "{trouble}");
+    assert!(pair.gateway.registration()["registered_until"].is_null());
+}
