@@ -1,10 +1,12 @@
 //! `attache serve`: the one function that builds the program, and its life.
 
-use std::{net::SocketAddr, path::Path, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr, num::NonZeroUsize, path::Path, process::ExitCode, sync::Arc, thread, time::Duration,
+};
 
 use identity::{Channel, Function, OsPeer};
 use keys::{CredentialId, OsRng};
-use net::{Handler, Listener, ListenerConfig, Live, PlainListener};
+use net::{Crew, Handler, Listener, ListenerConfig, Live, PlainListener};
 use onem2m::{
     primitive::{Request, Response},
     time::{Clock, SystemClock, Timestamp},
@@ -102,6 +104,8 @@ pub(crate) async fn start(config: &Config) -> Result<Running, Failure> {
     let registrar = Arc::new(Served(Arc::new(registrar.forwarding(mcc.next_hops()))));
     let handler = Arc::new(MeasuredHandler { handler: Arc::clone(&registrar), metrics: metrics.clone() });
     let mut gates = Gates::new(config, &store, &clock);
+    let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let crew = Crew::start(threads).map_err(Failure::internal)?;
     let mut bound = Vec::new();
     for section in &config.listener {
         let (tls, verifier) = gates.open(section).await?;
@@ -111,6 +115,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running, Failure> {
             limits: config.limits.limits(),
             live: live.clone(),
             clock: Arc::clone(&clock),
+            crew: Some(crew.clone()),
         };
         let keys = Arc::new(MeasuredKeys { keys: verifier, metrics: metrics.clone() });
         let listener = Listener::bind(settings, keys, Arc::clone(&handler), Arc::clone(&journal))

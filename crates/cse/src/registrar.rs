@@ -172,7 +172,12 @@ impl Registrar {
             return self.pass_on(task, target).await;
         }
         match (request.op, create) {
-            (Operation::Retrieve, _) => self.store.read(move |records| Ok(task.retrieve(records))).await?,
+            (Operation::Retrieve, _) if task.looks_below() => {
+                self.store.read(move |records| Ok(task.retrieve(records))).await?
+            }
+            (Operation::Retrieve, _) => {
+                self.store.read_brief(move |records| Ok(task.retrieve(records))).await?
+            }
             (Operation::Create, Some(ResourceType::Ae)) => {
                 let mut random = [0; RANDOM_OCTETS];
                 self.rng.fill(&mut random).map_err(|error| StoreError::abandon(error.to_string()))?;
@@ -226,7 +231,7 @@ impl Registrar {
         let Some(id) = peer.credential_id().cloned().filter(|_| peer.allowed().is_empty()) else {
             return Ok(());
         };
-        let credential = self.store.read(move |records| records.credential_facts(&id)).await?;
+        let credential = self.store.read_brief(move |records| records.credential_facts(&id)).await?;
         if let Some(entity) = credential.and_then(|credential| credential.subject) {
             // Only a request of the same association could have bound it first, and to the same identity.
             let _ = peer.bind(&entity);

@@ -306,6 +306,11 @@ impl Task {
         Ok(registered.is_some())
     }
 
+    /// Whether the answer tells of what lies below the target, which may be much.
+    pub(crate) const fn looks_below(&self) -> bool {
+        children::are_wanted(self.checked.result_content)
+    }
+
     /// What lies below `target`, if the answer is to tell.
     fn below(
         &self,
@@ -313,7 +318,7 @@ impl Task {
         target: &Resource,
         registered: bool,
     ) -> Result<Option<Below>, StoreError> {
-        if !children::are_wanted(self.checked.result_content) {
+        if !self.looks_below() {
             return Ok(None);
         }
         let (settings, speaker, now) = (&*self.settings, &self.checked.speaker, self.now);

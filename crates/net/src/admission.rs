@@ -6,9 +6,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio_util::sync::CancellationToken;
-
-use crate::Limits;
+use crate::{
+    Limits,
+    tether::{Order, Tether},
+};
 
 /// Counts connections and keeps the unfinished ones in order of age.
 pub(crate) struct Admission {
@@ -20,11 +21,12 @@ pub(crate) struct Admission {
 
 #[derive(Default)]
 struct Counts {
-    established: usize,
+    /// At most `max_associations`.
+    established: BTreeMap<u64, Arc<Tether>>,
     /// At most as many entries as there are connections.
     by_block: HashMap<Block, usize>,
     /// At most `max_half_open`, oldest first.
-    half_open: BTreeMap<u64, CancellationToken>,
+    half_open: BTreeMap<u64, Arc<Tether>>,
     last: u64,
 }
 
@@ -51,6 +53,14 @@ impl Block {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Overload;
 
+/// Why a connection whose handshake is done is no association.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Unplaced {
+    /// It had been told to go just before.
+    Evicted,
+    Overload,
+}
+
 impl Admission {
     pub(crate) fn new(limits: &Limits) -> Arc<Self> {
         Arc::new(Self {
@@ -64,10 +74,10 @@ impl Admission {
     /// A place for a new connection. If too many are unfinished, the oldest of them has to go.
     pub(crate) fn admit(self: &Arc<Self>, source: IpAddr) -> Result<Place, Overload> {
         let block = Block::of(source);
-        let token = CancellationToken::new();
+        let tether = Arc::<Tether>::default();
         let mut counts = self.lock();
         // Somebody who cannot be established anyhow must not push out one who can.
-        if counts.established >= self.max_associations {
+        if counts.established.len() >= self.max_associations {
             return Err(Overload);
         }
         let from_block = counts.by_block.entry(block).or_default();
@@ -80,22 +90,33 @@ impl Admission {
         *from_block += 1;
         counts.last += 1;
         let number = counts.last;
-        counts.half_open.insert(number, token.clone());
+        counts.half_open.insert(number, Arc::clone(&tether));
         let evicted = (counts.half_open.len() > self.max_half_open).then(|| counts.half_open.pop_first());
         drop(counts);
         if let Some((_, oldest)) = evicted.flatten() {
-            oldest.cancel();
+            oldest.give(Order::Evicted);
         }
-        Ok(Place { admission: Arc::clone(self), block, number, token, established: false })
+        Ok(Place { admission: Arc::clone(self), block, number, tether, established: false })
     }
 
     /// Ends the oldest unfinished connection, to get its file descriptor back. False if there is none.
     pub(crate) fn evict_oldest(&self) -> bool {
         let oldest = self.lock().half_open.pop_first();
-        oldest.is_some_and(|(_, token)| {
-            token.cancel();
+        oldest.is_some_and(|(_, tether)| {
+            tether.give(Order::Evicted);
             true
         })
+    }
+
+    /// Tells every connection.
+    pub(crate) fn tell_all(&self, order: Order) {
+        let all: Vec<_> = {
+            let counts = self.lock();
+            counts.half_open.values().chain(counts.established.values()).cloned().collect()
+        };
+        for tether in all {
+            tether.give(order);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Counts> {
@@ -108,24 +129,24 @@ pub(crate) struct Place {
     admission: Arc<Admission>,
     block: Block,
     number: u64,
-    token: CancellationToken,
+    tether: Arc<Tether>,
     established: bool,
 }
 
 impl Place {
-    /// Cancelled when the connection has to go for a younger one.
-    pub(crate) const fn evicted(&self) -> &CancellationToken {
-        &self.token
+    /// Where the connection is told to end.
+    pub(crate) const fn tether(&self) -> &Arc<Tether> {
+        &self.tether
     }
 
     /// From now on the connection counts as established, if there is room.
-    pub(crate) fn establish(&mut self) -> Result<(), Overload> {
+    pub(crate) fn establish(&mut self) -> Result<(), Unplaced> {
         let mut counts = self.admission.lock();
-        counts.half_open.remove(&self.number);
-        if counts.established >= self.admission.max_associations {
-            return Err(Overload);
+        let tether = counts.half_open.remove(&self.number).ok_or(Unplaced::Evicted)?;
+        if counts.established.len() >= self.admission.max_associations {
+            return Err(Unplaced::Overload);
         }
-        counts.established += 1;
+        counts.established.insert(self.number, tether);
         self.established = true;
         Ok(())
     }
@@ -134,9 +155,10 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut counts = self.admission.lock();
-        counts.half_open.remove(&self.number);
         if self.established {
-            counts.established = counts.established.saturating_sub(1);
+            counts.established.remove(&self.number);
+        } else {
+            counts.half_open.remove(&self.number);
         }
         if let Some(from_block) = counts.by_block.get_mut(&self.block) {
             *from_block = from_block.saturating_sub(1);
@@ -160,6 +182,10 @@ mod tests {
         })
     }
 
+    fn is_evicted(place: &Place) -> bool {
+        place.tether().has(Order::Evicted)
+    }
+
     fn address(text: &str) -> IpAddr {
         text.parse().unwrap()
     }
@@ -169,15 +195,16 @@ mod tests {
         let admission = admission(10, 2, 10);
         let source = address("192.0.2.1");
         let mut first = admission.admit(source).unwrap();
-        let second = admission.admit(source).unwrap();
+        let mut second = admission.admit(source).unwrap();
         first.establish().unwrap();
         let third = admission.admit(source).unwrap();
-        assert!(!second.evicted().is_cancelled(), "the first one has finished and does not count");
+        assert!(!is_evicted(&second), "the first one has finished and does not count");
         let fourth = admission.admit(source).unwrap();
-        assert!(second.evicted().is_cancelled());
-        assert!(!first.evicted().is_cancelled() && !third.evicted().is_cancelled());
-        assert!(admission.evict_oldest() && third.evicted().is_cancelled());
-        assert!(admission.evict_oldest() && fourth.evicted().is_cancelled());
+        assert!(is_evicted(&second));
+        assert!(!is_evicted(&first) && !is_evicted(&third));
+        assert_eq!(second.establish(), Err(Unplaced::Evicted), "too late");
+        assert!(admission.evict_oldest() && is_evicted(&third));
+        assert!(admission.evict_oldest() && is_evicted(&fourth));
         assert!(!admission.evict_oldest());
     }
 
@@ -187,13 +214,24 @@ mod tests {
         let source = address("192.0.2.1");
         let (mut first, mut second) = (admission.admit(source).unwrap(), admission.admit(source).unwrap());
         first.establish().unwrap();
-        assert_eq!(second.establish(), Err(Overload));
+        assert_eq!(second.establish(), Err(Unplaced::Overload));
         assert!(admission.admit(source).is_err());
         drop(first);
         admission.admit(source).unwrap().establish().unwrap();
         drop(second);
         assert!(admission.lock().by_block.is_empty());
-        assert_eq!(admission.lock().established, 0);
+        assert!(admission.lock().established.is_empty());
+    }
+
+    #[test]
+    fn all_are_told() {
+        let admission = admission(10, 10, 10);
+        let source = address("192.0.2.1");
+        let (mut first, second) = (admission.admit(source).unwrap(), admission.admit(source).unwrap());
+        first.establish().unwrap();
+        admission.tell_all(Order::Drain);
+        assert!(first.tether().has(Order::Drain) && second.tether().has(Order::Drain));
+        assert!(!first.tether().has(Order::Stop));
     }
 
     #[test]

@@ -16,19 +16,19 @@ use bytes::{Buf, Bytes};
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     Limits,
     exchange::{Desk, Handler, Phase},
     stream::TlsStream,
+    tether::{Order, Tether},
 };
 
 /// How a burst of requests ended.
 pub(crate) enum BurstEnd {
     /// All requests are answered; these octets of another one have been read.
     Between(Bytes),
-    /// The connection is to be closed: the peer closed or asked for it, or `drain` was ordered.
+    /// The connection is to be closed: the peer closed or asked for it, or [`Order::Drain`] was given.
     Close,
     /// The connection is to be closed, and the peer is still sending.
     Interrupted,
@@ -45,7 +45,7 @@ pub(crate) async fn burst<H: Handler>(
     stream: &mut TlsStream,
     first: Bytes,
     desk: &Desk<H>,
-    drain: &CancellationToken,
+    tether: &Tether,
 ) -> BurstEnd {
     let phase = Arc::clone(&desk.phase);
     phase.starts();
@@ -58,8 +58,6 @@ pub(crate) async fn burst<H: Handler>(
     let mut connection = builder(&desk.limits).serve_connection(io, service);
     let mut between = false;
     let mut draining = false;
-    let drained = drain.cancelled();
-    tokio::pin!(drained);
     let served = poll_fn(|context| {
         loop {
             let served = Pin::new(&mut connection).poll(context);
@@ -70,7 +68,7 @@ pub(crate) async fn burst<H: Handler>(
             let stop = if phase.is_between() && !between {
                 between = true;
                 true
-            } else if !draining && drained.as_mut().poll(context).is_ready() {
+            } else if !draining && tether.poll(context, &[Order::Drain]).is_ready() {
                 draining = true;
                 true
             } else {

@@ -8,7 +8,7 @@
 //!                                                      +-- closed, expired, idle, drained
 //! ```
 //!
-//! One task per connection. A request exists only with the [`identity::Peer`] of an established association; what
+//! One task per connection, on one of the threads of a [`Crew`]. A request exists only with the [`identity::Peer`] of an established association; what
 //! it may do is the handler's business. Nothing here knows what a registrar is.
 //!
 //! What stops a flood or a slow peer is in [`Limits`]; who is connected is in [`Live`], which also ends the
@@ -55,6 +55,7 @@
 mod admission;
 mod burst;
 mod client;
+mod crew;
 mod enter;
 mod exchange;
 mod limits;
@@ -63,11 +64,14 @@ mod live;
 mod lookup;
 mod observer;
 mod plain;
+mod resident;
 mod serve;
 mod server_tls;
 mod stream;
+mod tether;
 
 pub use client::{DialLimits, Dialer, HttpConnection, NetError};
+pub use crew::Crew;
 pub use exchange::Handler;
 pub use limits::Limits;
 pub use listener::{ListenError, Listener, ListenerConfig};

@@ -1,30 +1,34 @@
 use std::{
+    future::{Future as _, poll_fn},
     io,
     net::{IpAddr, SocketAddr},
-    ops::ControlFlow,
+    pin::pin,
     sync::Arc,
+    task::Poll,
     time::Duration,
 };
 
-use association::{Handshake, NewSession, ServerContext, ServerNames, SuitePolicy};
-use identity::{Channel, Framework, Peer};
-use onem2m::time::{Clock, SystemClock, Timestamp};
+use association::{Handshake, ServerContext, ServerNames, SuitePolicy};
+use identity::{Framework, Peer};
+use onem2m::time::{Clock, SystemClock};
 use thiserror::Error;
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
+    runtime::Handle,
     time::{Instant, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    EndEvent, EndReason, Handler, HandshakeEvent, HandshakeOutcome, HandshakeRefusal, KeySource, Limits,
-    Live, Observer, ServerTls,
-    admission::{Admission, Place},
+    Crew, Handler, HandshakeEvent, HandshakeOutcome, HandshakeRefusal, KeySource, Limits, Live, Observer,
+    ServerTls,
+    admission::{Admission, Place, Unplaced},
+    crew::Seat,
     enter::{Attempt, Entered, enter},
-    exchange::{Desk, Phase},
     live::Registration,
     lookup::Lookups,
-    serve::{Endings, serve},
+    resident::{Resident, ToRemember},
+    tether::Order,
 };
 
 /// Connections that the kernel holds until they are accepted.
@@ -45,11 +49,13 @@ pub struct ListenerConfig {
     pub live: Live,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
+    /// The threads that serve its connections; without, they are tasks where [`Listener::serve`] is called.
+    pub crew: Option<Crew>,
 }
 
 impl ListenerConfig {
-    /// Pre-shared keys in the default suites, the default limits, any name, a registry of its own and the system's
-    /// clock.
+    /// Pre-shared keys in the default suites, the default limits, any name, a registry of its own, the system's
+    /// clock and no crew.
     ///
     /// # Errors
     /// [`ListenError::Tls`] if OpenSSL lacks all of the suites.
@@ -61,6 +67,7 @@ impl ListenerConfig {
             limits: Limits::default(),
             live: Live::new(),
             clock: Arc::new(SystemClock),
+            crew: None,
         })
     }
 }
@@ -89,18 +96,25 @@ pub struct Listener<K, H, O> {
     hall: Arc<Hall<K, H, O>>,
 }
 
+/// A connection that was let in.
+struct Arrival {
+    source: SocketAddr,
+    place: Place,
+    seat: Option<Seat>,
+    begun: Instant,
+}
+
 /// What all connections of a listener share.
-struct Hall<K, H, O> {
+pub(crate) struct Hall<K, H, O> {
     tls: ServerTls,
-    lookups: Lookups<K>,
-    handler: Arc<H>,
-    observer: Arc<O>,
-    limits: Arc<Limits>,
-    live: Live,
-    clock: Arc<dyn Clock>,
+    pub(crate) lookups: Lookups<K>,
+    pub(crate) handler: Arc<H>,
+    pub(crate) observer: Arc<O>,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) live: Live,
+    pub(crate) clock: Arc<dyn Clock>,
     admission: Arc<Admission>,
-    drain: CancellationToken,
-    stop: CancellationToken,
+    crew: Option<Crew>,
 }
 
 impl<K: KeySource, H: Handler, O: Observer> Listener<K, H, O> {
@@ -114,8 +128,11 @@ impl<K: KeySource, H: Handler, O: Observer> Listener<K, H, O> {
         handler: Arc<H>,
         observer: Arc<O>,
     ) -> Result<Self, ListenError> {
+        // The event loop of the first thread is the one that accepts.
+        let inside = config.crew.as_ref().and_then(Crew::first).map(Handle::enter);
         let (tcp, address) = listen(config.address)
             .map_err(|source| ListenError::Address { address: config.address, source })?;
+        drop(inside);
         let hall = Hall {
             tls: config.tls,
             lookups: Lookups::new(keys, config.live.clone(), &config.limits),
@@ -125,8 +142,7 @@ impl<K: KeySource, H: Handler, O: Observer> Listener<K, H, O> {
             limits: Arc::new(config.limits),
             live: config.live,
             clock: config.clock,
-            drain: CancellationToken::new(),
-            stop: CancellationToken::new(),
+            crew: config.crew,
         };
         Ok(Self { tcp, address, hall: Arc::new(hall) })
     }
@@ -147,35 +163,16 @@ impl<K: KeySource, H: Handler, O: Observer> Listener<K, H, O> {
     /// answered within the drain deadline, closes every association in order, and returns.
     pub async fn serve(self, shutdown: CancellationToken) {
         let Self { tcp, hall, .. } = self;
-        let tasks = TaskTracker::new();
-        loop {
-            tokio::select! {
-                biased;
-                () = shutdown.cancelled() => break,
-                accepted = tcp.accept() => match accepted {
-                    Ok((tcp, source)) => hall.admit(tcp, source, &tasks),
-                    Err(error) => hall.rest(&error).await,
-                },
+        let serving = Arc::clone(&hall).accept(tcp, shutdown);
+        match hall.crew.as_ref().and_then(Crew::first) {
+            None => serving.await,
+            Some(first) => {
+                if let Err(error) = first.spawn(serving).await {
+                    tracing::error!(%error, "a listener broke off");
+                }
             }
         }
-        drop(tcp);
-        tasks.close();
-        hall.drain.cancel();
-        if timeout(hall.limits.drain_deadline, tasks.wait()).await.is_err() {
-            hall.stop.cancel();
-            tasks.wait().await;
-        }
     }
-}
-
-/// A session that waits for its peer to be bound to an identity.
-struct ToRemember {
-    session: NewSession,
-    handshake: Handshake,
-}
-
-fn is_bound(peer: &Peer) -> bool {
-    peer.subject().is_some() || !peer.allowed().is_empty()
 }
 
 pub(crate) fn listen(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
@@ -185,6 +182,8 @@ pub(crate) fn listen(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr
     }?;
     // Without it a restart would have to wait for the last connections' ends to time out.
     socket.set_reuseaddr(true)?;
+    // Small answers must not wait for more. On Linux the connections inherit it; elsewhere they are only slower.
+    socket.set_nodelay(true)?;
     socket.bind(address)?;
     let tcp = socket.listen(BACKLOG)?;
     let address = tcp.local_addr()?;
@@ -192,15 +191,56 @@ pub(crate) fn listen(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr
 }
 
 impl<K: KeySource, H: Handler, O: Observer> Hall<K, H, O> {
+    async fn accept(self: Arc<Self>, tcp: TcpListener, shutdown: CancellationToken) {
+        let tasks = TaskTracker::new();
+        let mut stopped = pin!(shutdown.cancelled());
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = &mut stopped => break,
+                accepted = tcp.accept() => accepted,
+            };
+            match accepted {
+                Ok((tcp, source)) => self.admit(tcp, source, &tasks),
+                Err(error) => self.rest(&error).await,
+            }
+        }
+        drop(tcp);
+        tasks.close();
+        self.admission.tell_all(Order::Drain);
+        if timeout(self.limits.drain_deadline, tasks.wait()).await.is_err() {
+            self.admission.tell_all(Order::Stop);
+            tasks.wait().await;
+        }
+    }
+
     fn admit(self: &Arc<Self>, tcp: TcpStream, source: SocketAddr, tasks: &TaskTracker) {
         let begun = Instant::now();
-        // Small answers must not wait for more; where that cannot be set they are only slower.
-        let _ = tcp.set_nodelay(true);
-        match self.admission.admit(source.ip()) {
-            Ok(place) => {
-                tasks.spawn(Arc::clone(self).attend(tcp, source, place, begun));
+        let Ok(place) = self.admission.admit(source.ip()) else {
+            return self.report(source, Attempt::default(), Err(HandshakeRefusal::Overload), begun);
+        };
+        let arrival = Arrival { source, place, seat: self.crew.as_ref().map(Crew::seat), begun };
+        let elsewhere = arrival.seat.as_ref().and_then(|seat| seat.elsewhere().cloned());
+        let hall = Arc::clone(self);
+        match elsewhere {
+            None => drop(tasks.spawn(hall.attend(tcp, arrival))),
+            Some(event_loop) => drop(tasks.spawn_on(hall.attend_here(tcp.into_std(), arrival), &event_loop)),
+        }
+    }
+
+    /// A connection that was accepted on another thread.
+    async fn attend_here(self: Arc<Self>, tcp: io::Result<std::net::TcpStream>, arrival: Arrival) {
+        match tcp.and_then(TcpStream::from_std) {
+            Ok(tcp) => self.attend(tcp, arrival).await,
+            Err(error) => {
+                tracing::warn!(%error, "a connection was lost between two threads");
+                self.report(
+                    arrival.source,
+                    Attempt::default(),
+                    Err(HandshakeRefusal::Internal),
+                    arrival.begun,
+                );
             }
-            Err(_) => self.report(source, Attempt::default(), Err(HandshakeRefusal::Overload), begun),
         }
     }
 
@@ -220,64 +260,44 @@ impl<K: KeySource, H: Handler, O: Observer> Hall<K, H, O> {
     }
 
     /// One connection from its first octet to its last.
-    async fn attend(self: Arc<Self>, tcp: TcpStream, source: SocketAddr, mut place: Place, begun: Instant) {
-        let mut attempt = Attempt::default();
+    async fn attend(self: Arc<Self>, tcp: TcpStream, arrival: Arrival) {
         // Boxed: an established association has no room for the state of a handshake.
-        let entered = Box::pin(self.handshake(tcp, &place, &mut attempt)).await;
+        if let Some(resident) = Box::pin(self.receive(tcp, arrival)).await {
+            resident.stay().await;
+        }
+    }
+
+    /// From the first octet to an association, if there is to be one.
+    async fn receive(self: Arc<Self>, tcp: TcpStream, arrival: Arrival) -> Option<Resident<K, H, O>> {
+        let Arrival { source, mut place, mut seat, begun } = arrival;
+        let mut attempt = Attempt::default();
+        let entered = self.handshake(tcp, &place, &mut attempt).await;
+        if let Some(seat) = &mut seat {
+            seat.finish();
+        }
         let established = entered.and_then(|entered| self.establish(entered, source, &mut place));
         let (entered, registration) = match established {
             Ok(established) => established,
-            Err(refusal) => return self.report(source, attempt, Err(refusal), begun),
+            Err(refusal) => {
+                self.report(source, attempt, Err(refusal), begun);
+                return None;
+            }
         };
         let made = (registration.id(), &entered.handshake, registration.peer().framework());
         self.report(source, attempt, Ok(made), begun);
-
-        let Entered { mut stream, handshake, session, .. } = entered;
+        let Entered { stream, handshake, session, .. } = entered;
         // Boxed: few associations have one, and an idle one has no room for it.
-        let mut session = session.map(|session| Box::new(ToRemember { session, handshake }));
-        let begun = Instant::now();
-        let desk = Desk {
-            handler: Arc::clone(&self.handler),
-            channel: Channel::Association(Arc::clone(registration.peer())),
-            limits: Arc::clone(&self.limits),
-            phase: Arc::new(Phase::default()),
-        };
-        let endings = Endings {
-            closed: registration.close().clone(),
-            drain: self.drain.clone(),
-            stop: self.stop.clone(),
-        };
-        let reason = loop {
-            self.remember(&mut session, registration.peer()).await;
-            let expires = begun + self.remaining(registration.peer().not_after(), begun);
-            // Until it is bound to an identity each request may bring one, with an end of its own.
-            let until_bound = !is_bound(registration.peer());
-            let before = self.live.moment();
-            let served = serve(&mut stream, &desk, &endings, expires, until_bound).await;
-            if let ControlFlow::Break(reason) = served {
-                break reason;
-            }
-            // The token that was shown may have been withdrawn before it counted as shown.
-            if self.live.was_closed(registration.peer(), before) {
-                registration.close().cancel();
-            }
-        };
-        self.remember(&mut session, registration.peer()).await;
-        self.observer.ended(&EndEvent {
-            association: registration.id(),
-            credential_id: registration.peer().credential_id().cloned(),
+        let session = session.map(|session| Box::new(ToRemember { session, handshake }));
+        Some(Resident {
+            hall: self,
+            stream,
+            session,
+            registration,
+            place,
+            seat,
             source,
-            reason,
-            requests: desk.phase.answered(),
-            duration: begun.elapsed(),
-        });
-        if matches!(reason, EndReason::WrongTokens) {
-            drop((stream, registration));
-            tokio::select! {
-                () = self.drain.cancelled() => {}
-                () = sleep(self.limits.wrong_token_penalty) => {}
-            }
-        }
+            begun: Instant::now(),
+        })
     }
 
     async fn handshake(
@@ -288,15 +308,23 @@ impl<K: KeySource, H: Handler, O: Observer> Hall<K, H, O> {
     ) -> Result<Entered, HandshakeRefusal> {
         let given_up = {
             let context = self.tls.current();
-            let entering = enter(tcp, &context, &self.lookups, &self.limits, attempt);
-            tokio::select! {
-                biased;
-                () = place.evicted().cancelled() => HandshakeRefusal::Evicted,
-                () = self.drain.cancelled() => HandshakeRefusal::Shutdown,
-                entered = timeout(self.limits.handshake_deadline, entering) => match entered {
-                    Ok(entered) => return entered,
-                    Err(_) => HandshakeRefusal::Timeout,
-                },
+            let mut entering = pin!(enter(tcp, &context, &self.lookups, &self.limits, attempt));
+            let mut deadline = pin!(sleep(self.limits.handshake_deadline));
+            let outcome = poll_fn(|context| {
+                if let Poll::Ready(order) = place.tether().poll(context, &[Order::Evicted, Order::Drain]) {
+                    return Poll::Ready(Err(match order {
+                        Order::Evicted => HandshakeRefusal::Evicted,
+                        Order::Closed | Order::Drain | Order::Stop => HandshakeRefusal::Shutdown,
+                    }));
+                }
+                if let Poll::Ready(entered) = entering.as_mut().poll(context) {
+                    return Poll::Ready(Ok(entered));
+                }
+                deadline.as_mut().poll(context).map(|()| Err(HandshakeRefusal::Timeout))
+            });
+            match outcome.await {
+                Ok(entered) => return entered,
+                Err(given_up) => given_up,
             }
         };
         Err(attempt.refusal(given_up))
@@ -309,29 +337,15 @@ impl<K: KeySource, H: Handler, O: Observer> Hall<K, H, O> {
         source: SocketAddr,
         place: &mut Place,
     ) -> Result<(Entered, Registration), HandshakeRefusal> {
-        place.establish().map_err(|_| HandshakeRefusal::Overload)?;
+        place.establish().map_err(|unplaced| match unplaced {
+            Unplaced::Evicted => HandshakeRefusal::Evicted,
+            Unplaced::Overload => HandshakeRefusal::Overload,
+        })?;
         let peer = Arc::new(Peer::new(entered.established.clone(), source));
-        let registered = self.live.register(&peer, entered.handshake.suite, self.clock.now(), entered.read);
+        let (suite, since) = (entered.handshake.suite, self.clock.now());
+        let registered = self.live.register(&peer, suite, since, entered.read, place.tether());
         let registration = registered.map_err(|_| HandshakeRefusal::Revoked)?;
         Ok((entered, registration))
-    }
-
-    /// How long an association that began at `begun` may live in all (TS-0001 §11.3.2).
-    fn remaining(&self, not_after: Option<Timestamp>, begun: Instant) -> Duration {
-        let until_expiry =
-            not_after.map(|end| begun.elapsed() + end.since(self.clock.now()).unwrap_or_default());
-        until_expiry.map_or(self.limits.lifetime, |expiry| expiry.min(self.limits.lifetime))
-    }
-
-    /// Remembers the session as soon as the peer is bound to an identity, and never before: nobody is to resume
-    /// what proved nothing.
-    async fn remember(&self, session: &mut Option<Box<ToRemember>>, peer: &Peer) {
-        if session.is_some()
-            && is_bound(peer)
-            && let Some(due) = session.take()
-        {
-            self.lookups.source().remember(due.session, &due.handshake, peer).await;
-        }
     }
 
     fn report(

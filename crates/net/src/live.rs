@@ -11,7 +11,8 @@ use onem2m::{
     id::{EntityId, EntityKind},
     time::Timestamp,
 };
-use tokio_util::sync::CancellationToken;
+
+use crate::tether::{Order, Tether};
 
 /// Closings that are remembered for handshakes which were under way. A lookup that outlasts so many is refused.
 const REMEMBERED: usize = 1024;
@@ -66,7 +67,7 @@ struct Entry {
     peer: Arc<Peer>,
     suite: Suite,
     since: Timestamp,
-    close: CancellationToken,
+    tether: Arc<Tether>,
 }
 
 impl Live {
@@ -97,7 +98,7 @@ impl Live {
             registry.remove_before(credential_id, version)
         };
         for entry in &closed {
-            entry.close.cancel();
+            entry.tether.give(Order::Closed);
         }
         closed.len()
     }
@@ -143,15 +144,15 @@ impl Live {
         suite: Suite,
         since: Timestamp,
         read: Moment,
+        tether: &Arc<Tether>,
     ) -> Result<Registration, ClosedMeanwhile> {
-        let close = CancellationToken::new();
         let mut registry = self.lock();
         if registry.closed_since(peer, read) {
             return Err(ClosedMeanwhile);
         }
         registry.last_id += 1;
         let id = registry.last_id;
-        let entry = Entry { id, peer: Arc::clone(peer), suite, since, close: close.clone() };
+        let entry = Entry { id, peer: Arc::clone(peer), suite, since, tether: Arc::clone(tether) };
         let proved = peer.credential_id().cloned();
         match registry.established.entry(proved.clone()) {
             hash_map::Entry::Occupied(entries) => entries.into_mut().push(entry),
@@ -160,7 +161,13 @@ impl Live {
             }
         }
         drop(registry);
-        Ok(Registration { live: self.clone(), id, proved, peer: Arc::clone(peer), close })
+        Ok(Registration {
+            live: self.clone(),
+            id,
+            proved,
+            peer: Arc::clone(peer),
+            tether: Arc::clone(tether),
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Registry> {
@@ -213,7 +220,7 @@ pub(crate) struct Registration {
     /// What was proved in the handshake: under what it is registered.
     proved: Option<CredentialId>,
     peer: Arc<Peer>,
-    close: CancellationToken,
+    tether: Arc<Tether>,
 }
 
 impl Registration {
@@ -225,9 +232,9 @@ impl Registration {
         &self.peer
     }
 
-    /// Cancelled by [`Live::close`].
-    pub(crate) const fn close(&self) -> &CancellationToken {
-        &self.close
+    /// Where the association is told to end, by [`Live::close`] among others.
+    pub(crate) const fn tether(&self) -> &Arc<Tether> {
+        &self.tether
     }
 }
 
@@ -277,7 +284,7 @@ mod tests {
         read: Moment,
     ) -> Result<Registration, ClosedMeanwhile> {
         let suite = "TLS_PSK_WITH_AES_128_CBC_SHA256".parse().unwrap();
-        live.register(&peer(name, version), suite, "20260101T000000".parse().unwrap(), read)
+        live.register(&peer(name, version), suite, "20260101T000000".parse().unwrap(), read, &Arc::default())
     }
 
     #[test]
@@ -289,8 +296,8 @@ mod tests {
         let other = register(&live, "b@x.org", now).unwrap();
         assert_eq!(live.list().iter().map(|one| one.id).collect::<Vec<_>>(), [1, 2, 3]);
         assert_eq!(live.close(&credential("a@x.org")), 2);
-        assert!(first.close().is_cancelled() && second.close().is_cancelled());
-        assert!(!other.close().is_cancelled());
+        assert!(first.tether().has(Order::Closed) && second.tether().has(Order::Closed));
+        assert!(!other.tether().has(Order::Closed));
         assert_eq!(live.len(), 1);
         drop((first, second, other));
         assert!(live.is_empty());
@@ -313,7 +320,7 @@ mod tests {
         let old = register_version(&live, "a@x.org", 1, before).unwrap();
         let new = register_version(&live, "a@x.org", 2, before).unwrap();
         assert_eq!(live.close_before(&credential("a@x.org"), 2), 1);
-        assert!(old.close().is_cancelled() && !new.close().is_cancelled());
+        assert!(old.tether().has(Order::Closed) && !new.tether().has(Order::Closed));
         assert!(register_version(&live, "a@x.org", 1, before).is_err());
         assert!(register_version(&live, "a@x.org", 2, before).is_ok());
         drop(old);
@@ -328,8 +335,10 @@ mod tests {
         let suite = "TLS_PSK_WITH_AES_128_CBC_SHA256".parse().unwrap();
         let nobody = || Arc::new(Peer::new(Established::by_nothing(), "127.0.0.1:1".parse().unwrap()));
         let (shown, waiting) = (nobody(), nobody());
-        let register =
-            |peer| live.register(peer, suite, "20260101T000000".parse().unwrap(), live.moment()).unwrap();
+        let register = |peer| {
+            live.register(peer, suite, "20260101T000000".parse().unwrap(), live.moment(), &Arc::default())
+                .unwrap()
+        };
         let (first, second) = (register(&shown), register(&waiting));
         let token = Enrolment {
             function: Function::Cse,
@@ -346,7 +355,7 @@ mod tests {
         shown.prove(&token).unwrap();
         assert_eq!(live.close(&"90-y".parse().unwrap()), 0);
         assert_eq!(live.close(&token.credential_id), 1);
-        assert!(first.close().is_cancelled() && !second.close().is_cancelled());
+        assert!(first.tether().has(Order::Closed) && !second.tether().has(Order::Closed));
         drop((first, second));
         assert!(live.is_empty());
     }

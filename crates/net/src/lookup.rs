@@ -129,14 +129,34 @@ impl<K: KeySource> Lookups<K> {
 
     /// The key of an identity, or why there is none; always within the deadline.
     pub(crate) async fn key(&self, identity: PskIdentity) -> Found {
+        // Most answers are there at once: those need neither a deadline nor a task of their own.
+        let mut begun = None;
+        if !self.under_way.has(&identity)
+            && let Ok(place) = Arc::clone(&self.places).try_acquire_owned()
+        {
+            let mut lookup = self.start(identity.clone());
+            if let Some(found) = poll_once(&mut lookup).await {
+                return found;
+            }
+            begun = Some((lookup, place));
+        }
         let deadline = Instant::now() + self.deadline;
-        match timeout_at(deadline, self.find(identity, deadline)).await {
+        match timeout_at(deadline, self.find(identity, begun, deadline)).await {
             Ok(found) => found,
             Err(_) => self.unavailable(),
         }
     }
 
-    async fn find(&self, identity: PskIdentity, deadline: Instant) -> Found {
+    async fn find(
+        &self,
+        identity: PskIdentity,
+        begun: Option<(Lookup, OwnedSemaphorePermit)>,
+        deadline: Instant,
+    ) -> Found {
+        if let Some((lookup, place)) = begun {
+            let answer = self.under_way.lead(identity, lookup, place, deadline);
+            return answer.await.unwrap_or_else(|_| self.unavailable());
+        }
         if let Some(answer) = self.under_way.join(&identity) {
             return answer.await.unwrap_or_else(|_| self.unavailable());
         }
@@ -146,7 +166,6 @@ impl<K: KeySource> Lookups<K> {
             return answer.await.unwrap_or_else(|_| self.unavailable());
         }
         let mut lookup = self.start(identity.clone());
-        // Most answers are there at once, out of a cache: those need no task of their own.
         if let Some(found) = poll_once(&mut lookup).await {
             return found;
         }
@@ -199,6 +218,11 @@ impl<K: KeySource> Lookups<K> {
 }
 
 impl UnderWay {
+    /// Whether a lookup of this identity runs already.
+    fn has(&self, identity: &PskIdentity) -> bool {
+        self.lock().contains_key(identity)
+    }
+
     /// Waits for a lookup that runs already.
     fn join(&self, identity: &PskIdentity) -> Option<oneshot::Receiver<Found>> {
         let (sender, receiver) = oneshot::channel();

@@ -30,13 +30,15 @@ pub(crate) struct TlsStream {
     send_deadline: Duration,
     /// Reading has failed; hyper does not tell an idle connection's failure from its end.
     broken: bool,
+    /// The peer sends nothing more.
+    ended: bool,
     /// Runs while the peer does not receive.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl TlsStream {
     pub(crate) const fn new(tcp: TcpStream, association: Association, send_deadline: Duration) -> Self {
-        Self { tcp, association, send_deadline, broken: false, stalled: None }
+        Self { tcp, association, send_deadline, broken: false, ended: false, stalled: None }
     }
 
     /// Goes on with the handshake until it needs an answer or is done, and sends what it has to say, an alert at
@@ -94,14 +96,15 @@ impl TlsStream {
         poll_fn(|context| self.poll_send(context)).await
     }
 
-    /// Waits for octets of the peer, or its end, unless some have come already.
-    pub(crate) async fn arrival(&mut self) -> io::Result<()> {
-        if self.association.has_unread() { Ok(()) } else { self.receive().await }
-    }
-
     /// Waits for octets of the peer, or its end, and takes them.
     pub(crate) async fn receive(&mut self) -> io::Result<()> {
         poll_fn(|context| self.poll_receive(context)).await
+    }
+
+    /// Says `close_notify`; the connection is to be dropped then.
+    pub(crate) async fn say_goodbye(&mut self) -> io::Result<()> {
+        self.association.close();
+        self.send().await
     }
 
     /// Says `close_notify` and ends the sending half.
@@ -109,9 +112,19 @@ impl TlsStream {
         poll_fn(|context| Pin::new(&mut *self).poll_shutdown(context)).await
     }
 
+    /// Reads what has been received.
+    pub(crate) fn read_now(&mut self, out: &mut [u8]) -> Result<ReadOutcome, Error> {
+        let read = self.association.read(out);
+        self.broken |= read.is_err();
+        read
+    }
+
     /// Drops what has arrived, without waiting: a socket that is closed with unread octets resets the
     /// connection, and the peer might lose the alert that was sent to it.
     pub(crate) fn drain_arrived(&mut self) {
+        if self.ended {
+            return;
+        }
         let mut scrap = [0; CHUNK];
         for _ in 0..MAX_DRAINED / CHUNK {
             match self.tcp.try_read(&mut scrap) {
@@ -182,6 +195,11 @@ impl TlsStream {
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
+    /// Waits for octets of the peer, or its end, unless some have come already.
+    pub(crate) fn poll_arrival(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.association.has_unread() { Poll::Ready(Ok(())) } else { self.poll_receive(context) }
+    }
+
     fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let room = self.association.room().min(CHUNK);
         if room == 0 {
@@ -193,6 +211,7 @@ impl TlsStream {
         ready!(Pin::new(&mut self.tcp).poll_read(context, &mut buffer))?;
         if buffer.filled().is_empty() {
             self.association.feed_end();
+            self.ended = true;
         } else {
             self.association.feed(buffer.filled());
         }

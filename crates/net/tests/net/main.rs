@@ -7,6 +7,7 @@
     reason = "a test that cannot go on has failed, helpers included"
 )]
 
+mod crew;
 mod ending;
 mod entering;
 mod exchanging;

@@ -1,7 +1,7 @@
 //! A listener with keys, a handler and an observer whose parts a test controls.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     net::SocketAddr,
     sync::{Arc, Mutex},
     time::Duration,
@@ -13,7 +13,7 @@ use association::{
 use identity::{Channel, Credential, CredentialState, Function, KeyRefusal};
 use keys::{CredentialId, KeyLengthPolicy, Kpsa, PskIdentity, Secret};
 use net::{
-    DialLimits, EndEvent, Handler, HandshakeEvent, HandshakeOutcome, HandshakeRefusal, HttpConnection,
+    Crew, DialLimits, EndEvent, Handler, HandshakeEvent, HandshakeOutcome, HandshakeRefusal, HttpConnection,
     KeySource, Limits, Listener, ListenerConfig, Live, NetError, Observer, ServerTls,
 };
 use onem2m::{
@@ -67,11 +67,17 @@ pub(crate) enum Lookup {
 pub(crate) struct Keys {
     rows: Mutex<HashMap<String, Lookup>>,
     asked: Mutex<HashMap<String, usize>>,
+    threads: Mutex<BTreeSet<String>>,
 }
 
 impl Keys {
     pub(crate) fn set(&self, identity: &str, lookup: Lookup) {
         self.rows.lock().unwrap().insert(identity.to_owned(), lookup);
+    }
+
+    /// The names of the threads that asked.
+    pub(crate) fn threads(&self) -> BTreeSet<String> {
+        self.threads.lock().unwrap().clone()
     }
 
     pub(crate) fn asked(&self, identity: &str) -> usize {
@@ -82,6 +88,8 @@ impl Keys {
 impl KeySource for Keys {
     async fn key(&self, identity: PskIdentity) -> Result<(Credential, Kpsa), KeyRefusal> {
         *self.asked.lock().unwrap().entry(identity.as_str().to_owned()).or_default() += 1;
+        let thread = std::thread::current().name().unwrap_or_default().to_owned();
+        self.threads.lock().unwrap().insert(thread);
         let lookup = self.rows.lock().unwrap().get(identity.as_str()).cloned();
         let mut not_after = None;
         match lookup {
@@ -197,6 +205,10 @@ impl Stage {
     }
 
     pub(crate) fn open_with(limits: Limits, suites: SuitePolicy) -> Self {
+        Self::open_on(None, limits, suites)
+    }
+
+    pub(crate) fn open_on(crew: Option<Crew>, limits: Limits, suites: SuitePolicy) -> Self {
         let keys = Arc::new(Keys::default());
         keys.set(LIGHT, Lookup::Key);
         keys.set(PHONE, Lookup::Key);
@@ -208,6 +220,7 @@ impl Stage {
             limits,
             tls: ServerTls::new(ServerContext::new(&suites, ServerNames::Any).unwrap()),
             clock: Arc::new(ManualClock::new(now())),
+            crew,
             ..ListenerConfig::new("127.0.0.1:0".parse().unwrap()).unwrap()
         };
         let live = config.live.clone();

@@ -1,0 +1,114 @@
+//! An established association with all that belongs to it, from its handshake to its end.
+
+use std::{future::poll_fn, net::SocketAddr, ops::ControlFlow, sync::Arc, time::Duration};
+
+use association::{Handshake, NewSession};
+use identity::{Channel, Peer};
+use tokio::time::{Instant, timeout};
+
+use crate::{
+    EndEvent, EndReason, Handler, KeySource, Observer,
+    admission::Place,
+    crew::Seat,
+    exchange::{Desk, Phase},
+    listener::Hall,
+    live::Registration,
+    serve::{Endings, serve},
+    stream::TlsStream,
+    tether::Order,
+};
+
+/// A session that waits for its peer to be bound to an identity.
+pub(crate) struct ToRemember {
+    pub(crate) session: NewSession,
+    pub(crate) handshake: Handshake,
+}
+
+fn is_bound(peer: &Peer) -> bool {
+    peer.subject().is_some() || !peer.allowed().is_empty()
+}
+
+/// Whoever is connected. Kept small: most associations are idle.
+pub(crate) struct Resident<K, H, O> {
+    pub(crate) hall: Arc<Hall<K, H, O>>,
+    pub(crate) stream: TlsStream,
+    pub(crate) session: Option<Box<ToRemember>>,
+    pub(crate) registration: Registration,
+    pub(crate) place: Place,
+    /// Held for as long as the connection lasts.
+    pub(crate) seat: Option<Seat>,
+    pub(crate) source: SocketAddr,
+    /// When the handshake was done.
+    pub(crate) begun: Instant,
+}
+
+impl<K: KeySource, H: Handler, O: Observer> Resident<K, H, O> {
+    /// Serves the association until it ends.
+    pub(crate) async fn stay(mut self) {
+        let desk = Desk {
+            handler: Arc::clone(&self.hall.handler),
+            channel: Channel::Association(Arc::clone(self.registration.peer())),
+            limits: Arc::clone(&self.hall.limits),
+            phase: Arc::new(Phase::default()),
+        };
+        let reason = self.serve(&desk).await;
+        self.remember().await;
+        self.hall.observer.ended(&EndEvent {
+            association: self.registration.id(),
+            credential_id: self.registration.peer().credential_id().cloned(),
+            source: self.source,
+            reason,
+            requests: desk.phase.answered(),
+            duration: self.begun.elapsed(),
+        });
+        if matches!(reason, EndReason::WrongTokens) {
+            let Self { hall, stream, registration, place, seat, .. } = self;
+            drop((stream, registration));
+            let drained = poll_fn(|context| place.tether().poll(context, &[Order::Drain]));
+            // Whichever is first; until then the address has one place less.
+            let _ = timeout(hall.limits.wrong_token_penalty, drained).await;
+            drop((place, seat));
+        }
+    }
+
+    async fn serve(&mut self, desk: &Desk<H>) -> EndReason {
+        loop {
+            self.remember().await;
+            let expires = self.begun + self.remaining();
+            // Until it is bound to an identity each request may bring one, with an end of its own.
+            let until_bound = !is_bound(self.registration.peer());
+            let before = self.hall.live.moment();
+            let endings = Endings { tether: self.registration.tether(), expires };
+            let served = serve(&mut self.stream, desk, &endings, until_bound).await;
+            if let ControlFlow::Break(reason) = served {
+                return reason;
+            }
+            // The token that was shown may have been withdrawn before it counted as shown.
+            if self.hall.live.was_closed(self.registration.peer(), before) {
+                self.registration.tether().give(Order::Closed);
+            }
+        }
+    }
+
+    /// How long the association may live in all (TS-0001 §11.3.2).
+    fn remaining(&self) -> Duration {
+        let until_expiry = self
+            .registration
+            .peer()
+            .not_after()
+            .map(|end| self.begun.elapsed() + end.since(self.hall.clock.now()).unwrap_or_default());
+        until_expiry.map_or(self.hall.limits.lifetime, |expiry| expiry.min(self.hall.limits.lifetime))
+    }
+
+    /// Remembers the session as soon as the peer is bound to an identity, and never before: nobody is to resume
+    /// what proved nothing.
+    async fn remember(&mut self) {
+        let peer = self.registration.peer();
+        if self.session.is_some()
+            && is_bound(peer)
+            && let Some(due) = self.session.take()
+        {
+            self.hall.lookups.source().remember(due.session, &due.handshake, peer).await;
+        }
+    }
+}
