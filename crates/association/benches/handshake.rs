@@ -17,12 +17,9 @@
     reason = "a measurement that cannot go on has failed; it prints its result"
 )]
 
-use std::{
-    collections::{HashMap, VecDeque},
-    io::{self, Read, Write},
-    net::SocketAddr,
-    time::Duration,
-};
+mod support;
+
+use std::{collections::HashMap, net::SocketAddr};
 
 use association::{Association, KeyAnswer, Progress, Proved, ServerContext, ServerNames, SuitePolicy};
 use identity::{Credential, CredentialState, Established, Function, Peer, usable};
@@ -31,7 +28,7 @@ use onem2m::{id::EntityKind, time::Timestamp};
 use openssl::ssl::{
     Ssl, SslContext, SslMethod, SslMode, SslOptions, SslSessionCacheMode, SslStream, SslVersion,
 };
-use rustix::time::{ClockId, clock_gettime};
+use support::{Pipe, answer, cpu, flight, tenths};
 
 const SUITE: &str = "TLS_PSK_WITH_AES_128_CBC_SHA256";
 const OPENSSL_SUITE: &str = "PSK-AES128-CBC-SHA256";
@@ -65,10 +62,6 @@ fn main() {
             ratios.push(our / their);
         }
     }
-    let tenths = |values: &mut Vec<f64>| {
-        values.sort_by(f64::total_cmp);
-        (values[values.len() / 10], values[values.len() / 2], values[values.len() * 9 / 10])
-    };
     let (low, middle, high) = tenths(&mut ours);
     println!("association  {middle:6.1} us of server CPU a handshake   (p10 {low:.1}, p90 {high:.1})");
     let (low, middle, high) = tenths(&mut bare);
@@ -264,51 +257,9 @@ fn credential(number: usize) -> (PskIdentity, (Credential, Kpsa)) {
     (identity, (credential, key))
 }
 
-fn flight(client: &mut SslStream<Pipe>) -> Vec<u8> {
-    assert!(client.do_handshake().is_err());
-    std::mem::take(&mut client.get_mut().output)
-}
-
-/// Gives each client what its server said, and takes what it says next.
-fn answer(clients: &mut [SslStream<Pipe>], flights: &mut [Vec<u8>], back: &mut Vec<Vec<u8>>) {
-    for ((client, next), back) in clients.iter_mut().zip(flights).zip(back.drain(..)) {
-        client.get_mut().input.extend(back);
-        let _ = client.do_handshake();
-        *next = std::mem::take(&mut client.get_mut().output);
-    }
-}
-
-/// CPU time of this thread.
-fn cpu() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec.try_into().unwrap(), time.tv_nsec.try_into().unwrap())
-}
-
 /// Resident memory of this process in octets.
 fn resident() -> usize {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
     let pages: usize = statm.split(' ').nth(1).unwrap().parse().unwrap();
     pages * rustix::param::page_size()
-}
-
-#[derive(Default)]
-struct Pipe {
-    input: VecDeque<u8>,
-    output: Vec<u8>,
-}
-
-impl Read for Pipe {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        if self.input.is_empty() { Err(io::ErrorKind::WouldBlock.into()) } else { self.input.read(out) }
-    }
-}
-
-impl Write for Pipe {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        self.output.write(octets)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
