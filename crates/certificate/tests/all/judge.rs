@@ -327,3 +327,67 @@ fn chains_of_the_factory() {
     let found = certificate::check_profile(&Chain::from_der(&chain).unwrap(), certificate::Flavour::CseId);
     assert_eq!(found.iter().map(|broken| broken.rule).collect::<Vec<_>>(), [Rule::KeyUsage]);
 }
+
+/// Configuration of the program for a root, an intermediate and certificates of each flavour.
+const CONFIGURATION: &str = "
+[req]
+distinguished_name = dn
+[dn]
+[root]
+basicConstraints = critical, CA:TRUE
+keyUsage = critical, digitalSignature, keyCertSign, cRLSign
+subjectKeyIdentifier = hash
+[issuer]
+basicConstraints = critical, CA:TRUE, pathlen:0
+keyUsage = critical, digitalSignature, keyCertSign
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid
+nameConstraints = critical, permitted;DNS:example.org, permitted;URI:sp.example.org
+[leaf]
+keyUsage = critical, digitalSignature
+extendedKeyUsage = clientAuth, serverAuth
+authorityKeyIdentifier = keyid
+subjectAltName = ${ENV::NAME}
+";
+
+/// Certificates that the program makes are as good as ours, when they follow the profile.
+#[test]
+fn certificates_made_by_the_program() {
+    use certificate::{Flavour, check_profile, sole_name};
+    let program = Program::new();
+    let folder = program.folder.path();
+    std::fs::write(folder.join("openssl.cnf"), CONFIGURATION).unwrap();
+    let run = |name: &str, arguments: &str| {
+        let mut command = Command::new(&program.openssl);
+        command.current_dir(folder).env("NAME", name).args(arguments.split(' '));
+        let done = command.output().unwrap();
+        assert!(done.status.success(), "{arguments}: {}", String::from_utf8_lossy(&done.stderr));
+    };
+    const NEW: &str = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -config openssl.cnf";
+    run("", &format!("req -x509 {NEW} -subj /CN=Root -days 3650 -extensions root -keyout r.key -out r.pem"));
+    run("", &format!("req {NEW} -subj /CN=Issuer -keyout i.key -out i.csr"));
+    let signed = "x509 -req -days 3650 -extfile openssl.cnf -extensions";
+    run("", &format!("{signed} issuer -in i.csr -CA r.pem -CAkey r.key -CAcreateserial -out i.pem"));
+    let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
+    // The program takes the time of the system; the middle of its validity is taken from what it made.
+    let root_der = Chain::from_pem(&read("r.pem")).unwrap().leaf_der().to_vec();
+    let issued = openssl::x509::X509::from_der(&root_der).unwrap();
+    let since = openssl::asn1::Asn1Time::from_unix(0).unwrap().diff(issued.not_before()).unwrap();
+    let micros = (i64::from(since.days) + 30) * 86_400_000_000;
+    let later = onem2m::time::Timestamp::from_unix_micros(micros).unwrap();
+    let anchors = Anchors::from_pem(&read("r.pem"), later).unwrap();
+    for (flavour, name) in [
+        (Flavour::CseId, "DNS:mn-cse.in-cse.sp.example.org"),
+        (Flavour::Fqdn, "DNS:mef.example.org"),
+        (Flavour::AeId, "URI:m2m://sp.example.org/mn-cse/Clamp"),
+    ] {
+        run(name, &format!("req {NEW} -subj /CN=Leaf -keyout l.key -out l.csr"));
+        run(name, &format!("{signed} leaf -in l.csr -CA i.pem -CAkey i.key -CAcreateserial -out l.pem"));
+        let chain = Chain::from_pem(&[read("l.pem"), read("i.pem")].concat()).unwrap();
+        assert_eq!(check_profile(&chain, flavour), [], "{name}");
+        for purpose in [Purpose::Client, Purpose::Server] {
+            assert_eq!(verify(&anchors, &chain, purpose, later, true), Ok(()), "{name}");
+        }
+        assert!(sole_name(&chain, flavour).is_ok());
+    }
+}

@@ -235,6 +235,7 @@ fn broken_issuers() -> Vec<(Rule, &'static str, Vec<Vec<u8>>)> {
                 draft.put(CONSTRAINTS, true, sequence(&tlv(0xa0, &tree)));
             }),
         ),
+        (Rule::Issuer, "certificate 0, issuer", nameless.leaf(&[name(Flavour::CseId)], |_| {})),
         (Rule::Subject, "certificate 1, subject", nameless.leaf(&[name(Flavour::CseId)], |_| {})),
     ]
 }
@@ -273,6 +274,7 @@ fn chains_that_break_one_rule() {
                     | (Rule::SignatureField, Rule::SignatureAlgorithm)
                     | (Rule::RepeatedExtension, Rule::KeyUsage)
                     | (Rule::Subject, Rule::Issuer)
+                    | (Rule::Issuer, Rule::Subject)
             )
         };
         assert!(others.iter().all(|other| entailed(&other.rule)), "{rule:?} in {place}: also {others:?}");
