@@ -61,6 +61,21 @@ async fn devices_are_told_where_to_connect() {
     assert_eq!(base["m2m:cb"]["poa"], serde_json::json!(["https://gw.example.org:8443"]));
 }
 
+/// A device with a symmetric key is sent to a listener that accepts one.
+#[test]
+fn devices_are_sent_to_a_listener_that_takes_their_key() {
+    let world = World::prepared("");
+    world.import(&[Device::numbered(1)]);
+    let certificates = "[[listener]]\naddress = \"127.0.0.1:1\"\naccept = [\"certificate\"]\n";
+    rewrite(&world, "[[listener]]\naddress = \"127.0.0.1:0\"", certificates);
+    let add = ["credential", "add", "--psk-identity", "a@x.org", "--generate", "--device-file", "a.toml"];
+    fails(&world, &add, 2, &["no [[listener]] accepts provisioned keys"]);
+    rewrite(&world, certificates, &format!("{certificates}\n[[listener]]\naddress = \"127.0.0.1:2\"\n"));
+    drop(world.run(&add).success());
+    let text = fs::read_to_string(world.path("a.toml")).unwrap();
+    assert!(text.contains("address = \"127.0.0.1:2\""), "{text}");
+}
+
 /// New equipment, and a device with a new key, say what the registration says of the application: the file that is
 /// written for them works as it stands.
 #[tokio::test]

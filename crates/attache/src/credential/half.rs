@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     cli::{DeviceHalfArg, KeyArg},
-    config::{Config, HostPort},
+    config::{Accept, Config, HostPort},
     device_file::{Provisional, read_key},
     outcome::Failure,
 };
@@ -86,8 +86,9 @@ impl Half<'_> {
         if let Some(address) = &arguments.registrar {
             return Ok(address.clone());
         }
-        let Some(listener) = self.config.listener.first() else {
-            return Err(Failure::usage("the configuration has no [[listener]]"));
+        let mut listeners = self.config.listener.iter();
+        let Some(listener) = listeners.find(|listener| listener.accepts(Accept::Psk)) else {
+            return Err(Failure::usage("no [[listener]] accepts provisioned keys (`accept`)"));
         };
         let address = listener.address;
         listener.reached_at(address).ok_or_else(|| {
