@@ -9,7 +9,7 @@ use crate::stage::{LIGHT, Lookup, PHONE, Raw, Stage, patient, psk, request};
 
 fn stage() -> Stage {
     let crew = Crew::start(NonZeroUsize::new(2).unwrap()).unwrap();
-    Stage::open_on(Some(crew), patient(), SuitePolicy::default())
+    Stage::open_on(Some(crew), patient(), &SuitePolicy::default())
 }
 
 fn names(names: &[&str]) -> BTreeSet<String> {

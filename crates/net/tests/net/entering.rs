@@ -211,7 +211,7 @@ async fn clear_text_gets_no_answer() {
 #[tokio::test]
 async fn what_is_not_in_common_is_told() {
     let strict = SuitePolicy::from_names(["TLS_PSK_WITH_AES_256_GCM_SHA384"]).unwrap();
-    let mut stage = Stage::open_with(patient(), strict);
+    let mut stage = Stage::open_with(patient(), &strict);
     let Err(NetError::Refused { source, .. }) = stage.connect(LIGHT, 7).await else { panic!("connected") };
     assert_eq!(source.to_string(), "the peer ended the association with alert handshake_failure");
     assert_eq!(stage.refusal().await, HandshakeRefusal::NoCommonSuite);

@@ -201,14 +201,14 @@ pub(crate) fn patient() -> Limits {
 impl Stage {
     /// A listener that knows the keys of [`LIGHT`] and [`PHONE`].
     pub(crate) fn open(limits: Limits) -> Self {
-        Self::open_with(limits, SuitePolicy::default())
+        Self::open_with(limits, &SuitePolicy::default())
     }
 
-    pub(crate) fn open_with(limits: Limits, suites: SuitePolicy) -> Self {
+    pub(crate) fn open_with(limits: Limits, suites: &SuitePolicy) -> Self {
         Self::open_on(None, limits, suites)
     }
 
-    pub(crate) fn open_on(crew: Option<Crew>, limits: Limits, suites: SuitePolicy) -> Self {
+    pub(crate) fn open_on(crew: Option<Crew>, limits: Limits, suites: &SuitePolicy) -> Self {
         let keys = Arc::new(Keys::default());
         keys.set(LIGHT, Lookup::Key);
         keys.set(PHONE, Lookup::Key);
@@ -218,7 +218,7 @@ impl Stage {
         let events = Arc::new(Events { handshakes: to_handshakes, ends: to_ends });
         let config = ListenerConfig {
             limits,
-            tls: ServerTls::new(ServerContext::new(&suites, ServerNames::Any).unwrap()),
+            tls: ServerTls::new(ServerContext::new(suites, ServerNames::Any).unwrap()),
             clock: Arc::new(ManualClock::new(now())),
             crew,
             ..ListenerConfig::new("127.0.0.1:0".parse().unwrap()).unwrap()
