@@ -122,7 +122,7 @@ async fn kept(store: &Store, ri: &'static str, name: &str) -> Result<String, Fai
     let value = found.as_ref().and_then(|resource| resource.attributes.get(name));
     Ok(value.map_or_else(
         || "nothing".to_owned(),
-        |value| value.as_str().map_or(value.to_string(), str::to_owned),
+        |value| value.as_str().map_or_else(|| value.to_string(), str::to_owned),
     ))
 }
 
