@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use association::{
-    Alert, Association, ClientContext, ClientIdentity, Error, KeyAnswer, Presented, Proved, ServerContext,
-    ServerCredential, SessionAnswer, SuitePolicy, Verdict,
+    Alert, Association, ClientContext, ClientIdentity, CredentialError, Error, KeyAnswer, Presented, Proved,
+    ServerContext, ServerCredential, SessionAnswer, SuitePolicy, Verdict,
 };
 use openssl::{
     ec::{EcGroup, EcKey},
@@ -52,6 +52,9 @@ fn run(context: &ClientContext, server: &mut Association, verdict: Verdict) -> (
 
 #[test]
 fn raw_keys_at_both_ends() {
+    if !ossl::RAW_PUBLIC_KEYS {
+        return;
+    }
     let policy = policy(CBC);
     let me = made("light1");
     let context = raw_client(&policy, &me);
@@ -66,6 +69,9 @@ fn raw_keys_at_both_ends() {
 
 #[test]
 fn a_raw_key_is_judged_like_a_certificate() {
+    if !ossl::RAW_PUBLIC_KEYS {
+        return;
+    }
     let policy = policy(CBC);
     let context = raw_client(&policy, &made("light1"));
     let mut server = server(&policy, made("server").server());
@@ -78,6 +84,9 @@ fn a_raw_key_is_judged_like_a_certificate() {
 /// One server for all of them.
 #[test]
 fn raw_keys_certificates_and_pre_shared_keys_share_a_server() {
+    if !ossl::RAW_PUBLIC_KEYS {
+        return;
+    }
     let both = SuitePolicy::default().with_certificates();
     let me = made("light1");
     let check = Arc::new(|_: &Presented| Ok(()));
@@ -110,6 +119,9 @@ fn raw_keys_certificates_and_pre_shared_keys_share_a_server() {
 /// Somebody else's public key in the client's Certificate message.
 #[test]
 fn a_raw_key_of_somebody_else_is_found_before_anybody_is_asked() {
+    if !ossl::RAW_PUBLIC_KEYS {
+        return;
+    }
     let policy = policy(CBC);
     let (me, victim) = (made("light1"), made("light2"));
     let (Presented::RawKey(own), Presented::RawKey(other)) = (raw(&me), raw(&victim)) else { unreachable!() };
@@ -134,6 +146,9 @@ fn a_raw_key_of_somebody_else_is_found_before_anybody_is_asked() {
 /// TS-0003 §10.1.1: P-256 only, as for certificates.
 #[test]
 fn a_raw_key_of_another_curve_is_refused() {
+    if !ossl::RAW_PUBLIC_KEYS {
+        return;
+    }
     let p384 = EcGroup::from_curve_name(Nid::SECP384R1).unwrap();
     let key = PKey::from_ec_key(EcKey::generate(&p384).unwrap()).unwrap();
     let mut client = bare_client(|context| {
@@ -150,6 +165,9 @@ fn a_raw_key_of_another_curve_is_refused() {
 /// Neither end negotiates them unless it is told to.
 #[test]
 fn raw_keys_are_off_unless_they_are_on() {
+    if !ossl::RAW_PUBLIC_KEYS {
+        return;
+    }
     let policy = policy(CBC);
     let context = raw_client(&policy, &made("light1"));
     let plain = ServerContext::builder(&policy).credential(made("server").server()).build().unwrap();
@@ -163,4 +181,17 @@ fn raw_keys_are_off_unless_they_are_on() {
     let mut raw_server = server(&policy, ServerCredential::RawKey { key: made("server").private_key() });
     let (refused, _) = run(&certificates, &mut raw_server, Verdict::Accept);
     assert!(refused.server.is_err() && refused.client.is_err());
+}
+
+/// An OpenSSL that cannot is found out when a context is made, not when a peer comes.
+#[test]
+fn an_openssl_without_raw_keys_is_named() {
+    if ossl::RAW_PUBLIC_KEYS {
+        return;
+    }
+    let policy = policy(CBC);
+    let builder = ServerContext::builder(&policy).credential(made("server").server()).raw_keys(true);
+    let refused = builder.build().err().unwrap();
+    assert!(matches!(refused, Error::Credential(CredentialError::NoRawPublicKeys)));
+    assert!(refused.to_string().starts_with("raw public keys need OpenSSL 3.2 or later, and OpenSSL"));
 }

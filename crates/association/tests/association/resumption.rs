@@ -37,7 +37,8 @@ fn ids() -> Resumption {
 }
 
 fn server(policy: &SuitePolicy, resumption: Resumption) -> ServerContextBuilder {
-    ServerContext::builder(policy).credential(made("server").server()).raw_keys(true).resumption(resumption)
+    let builder = ServerContext::builder(policy).credential(made("server").server());
+    builder.raw_keys(ossl::RAW_PUBLIC_KEYS).resumption(resumption)
 }
 
 fn client(policy: &SuitePolicy, identity: ClientIdentity) -> ClientContextBuilder {
