@@ -52,6 +52,18 @@ impl Default for LimitsSection {
 }
 
 impl LimitsSection {
+    /// A part does not take longer than the whole.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let (lookup, handshake) = (self.lookup_seconds, self.handshake_seconds);
+        if lookup > handshake {
+            return Err(format!(
+                "limits.lookup_seconds = {lookup} is longer than limits.handshake_seconds = {handshake}, which a lookup \
+                 is a part of"
+            ));
+        }
+        Ok(())
+    }
+
     /// What the listeners are told.
     pub(crate) fn limits(&self) -> Limits {
         let seconds = |seconds: NonZeroU16| Duration::from_secs(seconds.get().into());

@@ -102,6 +102,7 @@ impl Config {
         if config.listener.is_empty() {
             return Err(wrong("the section [[listener]] is missing: expected at least one".into()));
         }
+        config.limits.check().map_err(wrong)?;
         config.endpoints_are_distinct().map_err(wrong)?;
         if let Some(registrar) = &config.registrar {
             registrar.check(&config.cse).map_err(wrong)?;
@@ -363,6 +364,11 @@ address = "127.0.0.1:8443"
                 "[[listener]]",
                 &listener("[metrics]\naddress = \"127.0.0.1:8443\""),
                 "127.0.0.1:8443 is the address of two endpoints, in [[listener]] and in [metrics]",
+            ),
+            (
+                "[[listener]]",
+                &listener("[limits]\nlookup_seconds = 11"),
+                "limits.lookup_seconds = 11 is longer than limits.handshake_seconds = 10",
             ),
             ("[[listener]]\naddress = \"127.0.0.1:8443\"", "", "the section [[listener]] is missing"),
         ] {
