@@ -72,7 +72,7 @@ pub use name::{Name, ae_uri, names, node_uri, sole_name};
 pub use ocsp::{
     CertStatusGood, MAX_STAPLE, OcspPolicy, OcspRefusal, ResponderKey, check_staple, ocsp_request, ocsp_url,
 };
-pub use path::{MAX_INTERMEDIATES, Purpose, verify};
+pub use path::{MAX_INTERMEDIATES, Purpose, verify, verify_path};
 pub use pem::{MAX_PEM, PemError};
 pub use profile::check_profile;
 pub use refusal::{Reason, Refusal, RevocationProblem};

@@ -73,6 +73,39 @@ pub fn verify(
     now: Timestamp,
     strict_name_constraints: bool,
 ) -> Result<(), Refusal> {
+    let path = valid_path(anchors, chain, purpose, now)?;
+    let names = name::names(chain)?;
+    if strict_name_constraints {
+        for name in &names {
+            if let Some(violation) = constraint::unconstrained(&path, constraint::flavour_of(name)) {
+                return Err(violation.into());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// [`verify`], but for the names: the leaf may hold none, or any. For a certificate that is known by its key,
+/// whose chain only says more about it.
+///
+/// # Errors
+/// The [`Refusal`], with the alert that tells the peer.
+pub fn verify_path(
+    anchors: &Anchors,
+    chain: &Chain,
+    purpose: Purpose,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    valid_path(anchors, chain, purpose, now).map(|_| ())
+}
+
+/// The path from the leaf to an anchor, with everything looked at but which names the leaf holds.
+fn valid_path<'a>(
+    anchors: &'a Anchors,
+    chain: &'a Chain,
+    purpose: Purpose,
+    now: Timestamp,
+) -> Result<Vec<&'a Certificate>, Refusal> {
     if anchors.is_empty() {
         return Err(Reason::NoAnchors.into());
     }
@@ -87,21 +120,13 @@ pub fn verify(
         without_policies(&path)?;
     }
     follows_profile(&path)?;
-    let names = name::names(chain)?;
     constraint::check(&path, scope)?;
-    if strict_name_constraints {
-        for name in &names {
-            if let Some(violation) = constraint::unconstrained(&path, constraint::flavour_of(name)) {
-                return Err(violation.into());
-            }
-        }
-    }
     for (index, pair) in path.windows(2).enumerate() {
         if let [certificate, issuer] = pair {
             crl::check(anchors.lists(), anchors.crls_required(), certificate, issuer, index, now)?;
         }
     }
-    Ok(())
+    Ok(path)
 }
 
 /// Whether the extensions that hold a peer's text can be read. OpenSSL quotes what it cannot read in its errors,

@@ -1,6 +1,8 @@
 //! Path validation: what is accepted, and each refusal by its reason and alert.
 
-use certificate::{AnchorError, Anchors, Chain, Purpose, Reason, Refusal, RevocationProblem, Rule, verify};
+use certificate::{
+    AnchorError, Anchors, Chain, Purpose, Reason, Refusal, RevocationProblem, Rule, verify, verify_path,
+};
 use onem2m::time::Timestamp;
 use openssl::nid::Nid;
 
@@ -544,4 +546,22 @@ fn names_that_are_not_text() {
         let found = judge(&anchors(&root), &root.leaf(&[name], |_| {}));
         assert_eq!(rule(found), (Rule::UnreadableExtension, 42));
     }
+}
+
+/// The chain of a certificate that is known by its key: its names do not count, everything else does.
+#[test]
+fn chains_without_names() {
+    let root = Ca::root(|draft| draft.put(CONSTRAINTS, true, constraints(&[dns("example.org")], &[])));
+    let trusted = anchors(&root);
+    let judge = |edit: Edit<'_>| {
+        let chain = Chain::from_der(&root.leaf(&[], edit)).unwrap();
+        verify_path(&trusted, &chain, Purpose::Client, now()).map_err(|refusal| refusal.alert())
+    };
+    assert_eq!(judge(&|draft| draft.drop(SAN)), Ok(()));
+    assert_eq!(judge(&|draft| draft.names(&[mail("a@example.org")])), Ok(()));
+    assert_eq!(judge(&|draft| draft.names(&[dns("a.example.net")])), Err(42));
+    assert_eq!(judge(&|draft| draft.drop(USAGE)), Err(42));
+    assert_eq!(judge(&|draft| draft.not_after = time("260501000000Z")), Err(45));
+    let foreign = Chain::from_der(&Ca::root(|_| {}).leaf(&[], |_| {})).unwrap();
+    assert_eq!(verify_path(&trusted, &foreign, Purpose::Client, now()).unwrap_err().alert(), 48);
 }
