@@ -85,7 +85,7 @@ pub(crate) async fn admit(
         Err(_) => return Err(case.wrong().into()),
     };
     drop(text);
-    let found = store.read(move |records| records.enrolment_of_token(&digest)).await?;
+    let found = store.read_brief(move |records| records.enrolment_of_token(&digest)).await?;
     case.judge(found.as_ref())?;
     Ok(true)
 }
