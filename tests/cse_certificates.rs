@@ -134,3 +134,52 @@ async fn a_revoked_certificate_ends_both_directions() {
     assert!(trouble.contains("refused the handshake"), "{trouble}");
     assert!(pair.gateway.registration()["registered_until"].is_null());
 }
+
+/// The same by our own records, at either end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_withdrawn_at_either_end_ends_both_directions() {
+    for at_the_gateway in [false, true] {
+        let makers = Makers::new(7);
+        let mut pair = Pair::certified(&makers);
+        pair.infrastructure.serve();
+        pair.gateway.serve();
+        pair.gateway.wait_until_registered();
+        assert_eq!(pair.infrastructure.remote("/mn-cse-123456/-").0, 2000);
+        let (world, name, cse) = if at_the_gateway {
+            (&pair.gateway, "in-cse.example.org", IN)
+        } else {
+            (&pair.infrastructure, "mn-cse-123456.in-cse.example.org", MN)
+        };
+        let name_of = format!("cse:{name}");
+        drop(world.run(&["credential", "add", "--certificate-name", &name_of, "--cse-id", cse]).success());
+        drop(world.run(&["credential", "revoke", &format!("32-{name}")]).success());
+        wait_until("5103 down", || (pair.infrastructure.remote("/mn-cse-123456/-").0 == 5103).then_some(()));
+        wait_until("5103 up", || (pair.gateway.remote("/in-cse/server").0 == 5103).then_some(()));
+        let trouble = pair.gateway.trouble();
+        let expected = if at_the_gateway { "revoked" } else { "refused the handshake" };
+        assert!(trouble.contains(expected), "{trouble}");
+    }
+}
+
+/// A gateway whose public key is enrolled: nothing else in its certificate counts, in neither direction.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_enrolled_public_key_is_for_both_directions() {
+    let (makers, foreign) = (Makers::new(8), Makers::new(9));
+    let mut pair = Pair::certified(&makers);
+    let gateway = foreign.gateway("mn-cse-123456");
+    write(pair.gateway.folder.path(), "server", &gateway);
+    write(pair.infrastructure.folder.path(), "gateway", &gateway);
+    let add = ["credential", "add", "--public-key", "gateway.pem", "--cse-id", MN];
+    drop(pair.infrastructure.run(&add).success());
+    pair.infrastructure.serve();
+    pair.gateway.serve();
+    pair.gateway.wait_until_registered();
+    assert_eq!(pair.infrastructure.remote("/mn-cse-123456/-").0, 2000);
+    // Another key behind the same name is somebody else's.
+    pair.gateway.kill();
+    write(pair.gateway.folder.path(), "server", &makers.gateway("mn-cse-123456"));
+    pair.gateway.serve();
+    pair.gateway.wait_until_registered();
+    assert_eq!(pair.gateway.remote("/in-cse/server").0, 2000, "by its name it is the same CSE");
+    assert_eq!(pair.infrastructure.remote("/mn-cse-123456/-").0, 5103, "but not the key that registered");
+}

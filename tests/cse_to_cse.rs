@@ -174,6 +174,30 @@ async fn either_may_be_killed_and_comes_back() {
     assert_eq!(pair.infrastructure.audit("registration.create").len(), 1, "it was registered all the time");
 }
 
+/// Either side may de-register (TS-0001 §10.2.2.10); the gateway, which is to be registered, comes back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gateway_that_is_sent_away_comes_back() {
+    let pair = Pair::start();
+    let (infrastructure, gateway) = (&pair.infrastructure, &pair.gateway);
+    let shown = gateway.run(&["inspect", "registrations"]).success().stdout;
+    assert!(
+        shown.contains("//example.org/in-cse") && shown.contains("[this CSE is registered there]"),
+        "{shown}"
+    );
+    let mut sa1 = infrastructure.associate(KPSA_ID, &key_hex(1)).await;
+    let mut sa2 = gateway.associate(KPSA_ID, &key_hex(1)).await;
+    let gone = said(Operation::Delete, "/mn-cse-123456", "/in-cse/server/home_gateway");
+    assert_eq!(sa1.ask(gone).await.rsc, Rsc::Deleted);
+    let gone = said(Operation::Delete, "/in-cse", "/mn-cse-123456/home_gateway/in-cse");
+    assert_eq!(sa2.ask(gone).await.rsc, Rsc::Deleted);
+    wait_until("another registration", || {
+        let again = infrastructure.audit("registration.create").len() == 2;
+        (again && gateway.registration()["registered_until"].is_string()).then_some(())
+    });
+    assert_eq!(gateway.remote("/in-cse/server").0, 2000);
+    assert_eq!(infrastructure.remote("/mn-cse-123456/-").0, 2000);
+}
+
 /// The credential is one for both directions: withdrawn at either end, it ends both.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_revoked_credential_ends_both_directions() {

@@ -134,6 +134,7 @@ impl Registration {
             "local": cse::local_holder(row).map(|peer| peer.to_string()),
             "awaits_equipment": cse::awaits_equipment(row),
             "expired": self.expired,
+            "registrar": cse::is_of_our_registrar(row),
             "representation": cse::representation(row),
         })
     }
@@ -154,6 +155,7 @@ impl Registration {
         let marks = [
             credential.map(|state| format!("CREDENTIAL {}", state.to_uppercase())),
             self.expired.then(|| "EXPIRED".to_owned()),
+            cse::is_of_our_registrar(row).then(|| "this CSE is registered there".to_owned()),
             cse::awaits_equipment(row).then(|| "waits for new equipment".to_owned()),
         ];
         let marks: Vec<String> = marks.into_iter().flatten().collect();

@@ -68,6 +68,12 @@ pub fn local_holder(registration: &store::Resource) -> Option<identity::OsPeer> 
     marks::holder(registration)
 }
 
+/// Whether `registration` is not one here, but our own side of our registration with the CSE that it represents.
+#[must_use]
+pub fn is_of_our_registrar(registration: &store::Resource) -> bool {
+    marks::own_address(registration).is_some()
+}
+
 /// The representation of a stored resource, as its owner would RETRIEVE it: the attributes under their short names.
 #[must_use]
 pub fn representation(resource: &store::Resource) -> serde_json::Map<String, serde_json::Value> {
