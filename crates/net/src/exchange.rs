@@ -133,7 +133,12 @@ pub(crate) struct Desk<H> {
     pub(crate) channel: Channel,
     pub(crate) limits: Arc<Limits>,
     pub(crate) phase: Arc<Phase>,
+    /// Run after each request and before its answer, on an association that is bound to no identity yet.
+    pub(crate) while_unbound: Option<AfterRequest>,
 }
+
+/// What is to be done after a request.
+pub(crate) type AfterRequest = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 impl<H> Clone for Desk<H> {
     fn clone(&self) -> Self {
@@ -142,6 +147,7 @@ impl<H> Clone for Desk<H> {
             channel: self.channel.clone(),
             limits: Arc::clone(&self.limits),
             phase: Arc::clone(&self.phase),
+            while_unbound: self.while_unbound.clone(),
         }
     }
 }
@@ -153,6 +159,9 @@ impl<H: Handler> Desk<H> {
         let message = match self.read(body).await {
             Ok(body) => {
                 let mut message = self.exchange(&head, &body).await;
+                if let Some(then) = &self.while_unbound {
+                    then().await;
+                }
                 if self.has_guessed_enough() {
                     self.phase.ends_here();
                     message.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

@@ -189,6 +189,7 @@ impl<H: Handler> PlainListener<H> {
         shutdown: CancellationToken,
     ) -> impl Future<Output = ()> + Send + 'static {
         let desk = Desk {
+            while_unbound: None,
             handler: Arc::clone(&self.handler),
             channel: connection.channel,
             limits: Arc::clone(&self.limits),

@@ -1,6 +1,12 @@
 //! An established association with all that belongs to it, from its handshake to its end.
 
-use std::{future::poll_fn, net::SocketAddr, ops::ControlFlow, sync::Arc, time::Duration};
+use std::{
+    future::poll_fn,
+    net::SocketAddr,
+    ops::ControlFlow,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use association::{Handshake, NewSession};
 use identity::{Channel, Peer};
@@ -10,7 +16,7 @@ use crate::{
     EndEvent, EndReason, Handler, KeySource, Observer,
     admission::Place,
     crew::Seat,
-    exchange::{Desk, Phase},
+    exchange::{AfterRequest, Desk, Phase},
     listener::Hall,
     live::Registration,
     serve::{Endings, serve},
@@ -50,9 +56,9 @@ impl<K: KeySource, H: Handler, O: Observer> Resident<K, H, O> {
             channel: Channel::Association(Arc::clone(self.registration.peer())),
             limits: Arc::clone(&self.hall.limits),
             phase: Arc::new(Phase::default()),
+            while_unbound: self.remember().await,
         };
         let reason = self.serve(&desk).await;
-        self.remember().await;
         self.hall.observer.ended(&EndEvent {
             association: self.registration.id(),
             credential_id: self.registration.peer().credential_id().cloned(),
@@ -73,7 +79,6 @@ impl<K: KeySource, H: Handler, O: Observer> Resident<K, H, O> {
 
     async fn serve(&mut self, desk: &Desk<H>) -> EndReason {
         loop {
-            self.remember().await;
             let expires = self.begun + self.remaining();
             // Until it is bound to an identity each request may bring one, with an end of its own.
             let until_bound = !is_bound(self.registration.peer());
@@ -101,14 +106,23 @@ impl<K: KeySource, H: Handler, O: Observer> Resident<K, H, O> {
     }
 
     /// Remembers the session as soon as the peer is bound to an identity, and never before: nobody is to resume
-    /// what proved nothing.
-    async fn remember(&mut self) {
-        let peer = self.registration.peer();
-        if self.session.is_some()
-            && is_bound(peer)
-            && let Some(due) = self.session.take()
-        {
-            self.hall.lookups.source().remember(due.session, &due.handshake, peer).await;
+    /// what proved nothing. If that takes a request, before the answer: whoever has it may resume.
+    async fn remember(&mut self) -> Option<AfterRequest> {
+        let due = self.session.take()?;
+        let (hall, peer) = (Arc::clone(&self.hall), Arc::clone(self.registration.peer()));
+        if is_bound(&peer) {
+            hall.lookups.source().remember(due.session, &due.handshake, &peer).await;
+            return None;
         }
+        let due = Arc::new(Mutex::new(Some(due)));
+        Some(Arc::new(move || {
+            let (hall, peer, due) = (Arc::clone(&hall), Arc::clone(&peer), Arc::clone(&due));
+            Box::pin(async move {
+                let due = if is_bound(&peer) { due.lock().ok().and_then(|mut due| due.take()) } else { None };
+                if let Some(due) = due {
+                    hall.lookups.source().remember(due.session, &due.handshake, &peer).await;
+                }
+            })
+        }))
     }
 }
