@@ -13,7 +13,7 @@ use onem2m::{
     time::{Clock as _, SystemClock, Timestamp},
 };
 use serde_json::{Value, json};
-use store::{AuditMut as _, Enrolled, EnrolmentsMut as _, NewEnrolment};
+use store::{AuditMut as _, Enrolled, EnrolmentsMut as _, NewEnrolment, Store};
 
 use super::{not_yet_over, warn_of};
 use crate::{
@@ -71,15 +71,7 @@ pub(super) async fn add(arguments: CredentialAdd, json: bool) -> Done {
     let Ready { new, token } = ready(&config, &arguments.enrol, whom)?;
     let store = stored::open(&config)?;
     let sharing = super::sharing(&store, new.subject.as_ref()).await?;
-    let added = store
-        .write("credential.add", move |tx| {
-            let enrolment = tx.add_enrolment(&new)?;
-            let entity = enrolment.subject.as_ref().map(ToString::to_string);
-            let id = enrolment.credential_id.as_str();
-            tx.append(&by_operator("credential.add", id, entity, enrolment.method.as_str().to_owned()))?;
-            Ok(enrolment)
-        })
-        .await?;
+    let added = enrol(&store, new).await?;
     warn_of(&store, &config, &added.credential_id, sharing).await?;
     let id = &added.credential_id;
     let mut fact = json!({ "added": id.as_str(), "method": added.method.as_str() });
@@ -89,6 +81,18 @@ pub(super) async fn add(arguments: CredentialAdd, json: bool) -> Done {
         format_args!("added {id}{}", told_token(token.as_ref()).as_str()),
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// Adds the enrolment, on the record.
+pub(crate) async fn enrol(store: &Store, new: NewEnrolment) -> Result<Enrolment, Failure> {
+    let added = store.write("credential.add", move |tx| {
+        let enrolment = tx.add_enrolment(&new)?;
+        let entity = enrolment.subject.as_ref().map(ToString::to_string);
+        let id = enrolment.credential_id.as_str();
+        tx.append(&by_operator("credential.add", id, entity, enrolment.method.as_str().to_owned()))?;
+        Ok(enrolment)
+    });
+    Ok(added.await?)
 }
 
 pub(super) async fn rebind(arguments: CredentialRebind, json: bool) -> Done {

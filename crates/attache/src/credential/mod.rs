@@ -30,7 +30,7 @@ use crate::{
     stored::{self, by_operator},
 };
 
-pub(crate) use enrol::EnrolArg;
+pub(crate) use enrol::{EnrolArg, enrol};
 use half::{Half, secret, told};
 pub(crate) use rebind::replace;
 

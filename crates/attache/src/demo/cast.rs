@@ -1,5 +1,7 @@
 //! Who plays: the gateway as an operator runs it, and devices as their makers would write them.
 
+use std::path::Path;
+
 use cse::ServiceRule;
 use device::{AeDescription, Attachment, DeviceError, Registrar};
 use identity::{AppIdPattern, Function, Rule, StemPattern};
@@ -100,9 +102,17 @@ path = "gateway.db"
 id = "//example.org/mn-cse-123456"
 base_name = "home_gateway"
 service_subscription = "enforce"
+infrastructure = "in-cse"
 
 [[listener]]
 address = "127.0.0.1:0"
+
+[listener.certificate]
+chain_file = "server.pem"
+key_file = "server.key"
+
+[listener.clients]
+anchors_file = "root.pem"
 
 [[plain]]
 socket = "local.sock"
@@ -123,15 +133,14 @@ pub(crate) enum Door {
 }
 
 impl Gateway {
-    /// With the section that says what it registers with, and the credential for that.
-    pub(crate) async fn start(above: (String, NewCredential)) -> Result<Self, Failure> {
-        let (section, credential_above) = above;
+    /// `above` puts what it needs to register elsewhere into its folder and says with whom.
+    pub(crate) async fn start(above: impl Fn(&Path) -> Result<String, Failure>) -> Result<Self, Failure> {
         let folder = tempfile::tempdir().map_err(Failure::internal)?;
+        let section = above(folder.path())?;
         let file = folder.path().join("attache.toml");
         std::fs::write(&file, format!("{CONFIGURATION}\n{section}")).map_err(Failure::internal)?;
         let config = Config::load(&file)?;
         let operator = stored::open(&config)?;
-        credential::add_key(&operator, credential_above).await?;
         let running = serve::start(&config).await?;
         let address = running.addresses().first().copied().ok_or_else(|| Failure::internal("no listener"))?;
         let registrar = Registrar {

@@ -1,38 +1,35 @@
 //! A: the gateway joins an IN-CSE; X9 to X12: another gateway tries to pass for it.
 
-use std::time::Duration;
+use std::{path::Path, sync::Arc, time::Duration};
 
-use device::{Attachment, DeviceError, Registrar};
-use identity::Function;
+use device::{Attachment, Device, DeviceError, Proof, Registrar};
+use keys::IdentityToken;
 use onem2m::{
-    id::{CseId, EntityId, EntityKind},
+    id::CseId,
     primitive::{Operation, Request},
     resource::ResourceType,
+    time::SystemClock,
 };
+use pki::Issued;
 use serde_json::{Value, json};
-use store::{NewCredential, Resources as _, Store};
+use store::{Resources as _, Store};
 use tempfile::TempDir;
 
 use super::{
-    super::cast::{Actor, Gateway, outcome, refusal},
+    super::cast::{Gateway, outcome, refusal},
     ASSOCIATION, Line, Story, Tried,
+    makers::Makers,
 };
 use crate::{
     config::Config,
     control::{self, Question},
-    credential,
     outcome::Failure,
     serve::{self, Running},
     stored,
 };
 
-const KPSA_ID: &str = "mn-cse-123456@example.org";
-const KEY: &str = "ca11ab1eca11ab1eca11ab1eca11ab1e";
-const ROGUE_ID: &str = "mn-cse-999@example.org";
-const ROGUE_KEY: &str = "0badc0de0badc0de0badc0de0badc0de";
-const INFRASTRUCTURE: &str = "//example.org/in-cse";
-const ROGUE: &str = "//example.org/mn-cse-999";
-const VICTIM: &str = "//example.org/mn-cse-123456";
+const GATEWAY_NAME: &str = "mn-cse-123456.in-cse.example.org";
+const ROGUE_NAME: &str = "mn-cse-999.in-cse.example.org";
 const TO: &str = "IN-CSE";
 
 const CONFIGURATION: &str = r#"
@@ -46,6 +43,21 @@ base_name = "server"
 
 [[listener]]
 address = "127.0.0.1:0"
+
+[listener.certificate]
+chain_file = "server.pem"
+key_file = "server.key"
+
+[listener.clients]
+anchors_file = "root.pem"
+
+[[listener]]
+address = "127.0.0.1:0"
+accept = ["token"]
+
+[listener.certificate]
+chain_file = "server.pem"
+key_file = "server.key"
 "#;
 
 /// The IN-CSE, run as `attache serve` runs it.
@@ -54,6 +66,10 @@ pub(super) struct Infrastructure {
     config: Config,
     running: Running,
     operator: Store,
+    /// Who certifies everybody here.
+    pub(super) makers: Makers,
+    gateway: Issued,
+    rogue: Issued,
     /// Removed with everything in it when the story is over.
     _folder: TempDir,
 }
@@ -61,6 +77,9 @@ pub(super) struct Infrastructure {
 impl Infrastructure {
     pub(super) async fn start() -> Result<Self, Failure> {
         let folder = tempfile::tempdir().map_err(Failure::internal)?;
+        let makers = Makers::new()?;
+        makers.write_root(folder.path())?;
+        makers.write(folder.path(), "server", &makers.of_cse("in-cse.example.org")?)?;
         let file = folder.path().join("attache.toml");
         std::fs::write(&file, CONFIGURATION).map_err(Failure::internal)?;
         let config = Config::load(&file)?;
@@ -73,31 +92,46 @@ impl Infrastructure {
             base_name: config.cse.base_name.as_str().to_owned(),
             server_name: Some("in-cse.example.org".into()),
         };
-        let infrastructure = Self { registrar, config, running, operator, _folder: folder };
-        infrastructure.provision(KPSA_ID, KEY, VICTIM).await?;
-        infrastructure.provision(ROGUE_ID, ROGUE_KEY, ROGUE).await?;
-        Ok(infrastructure)
+        let (gateway, rogue) = (makers.of_cse(GATEWAY_NAME)?, makers.of_cse(ROGUE_NAME)?);
+        Ok(Self { registrar, config, running, operator, makers, gateway, rogue, _folder: folder })
     }
 
-    /// `[registrar]` of the gateway, and its half of the credential.
-    pub(super) fn above(&self) -> Result<(String, NewCredential), Failure> {
-        let section = format!(
-            "[registrar]\ncse_id = \"{INFRASTRUCTURE}\"\naddress = \"{}\"\npsk_identity = \"{KPSA_ID}\"\n",
-            self.registrar.address
-        );
-        Ok((section, key_of(KPSA_ID, KEY, INFRASTRUCTURE)?))
+    /// Puts what the gateway needs to join into its folder, and says what `[registrar]` of its configuration is.
+    pub(super) fn above(&self, folder: &Path) -> Result<String, Failure> {
+        self.makers.write_root(folder)?;
+        self.makers.write(folder, "server", &self.gateway)?;
+        let (cse, address) = (&self.registrar.cse, &self.registrar.address);
+        Ok(format!("[registrar]\ncse_id = \"{cse}\"\naddress = \"{address}\"\n"))
     }
 
-    async fn provision(&self, psk_identity: &str, key: &str, cse: &str) -> Result<(), Failure> {
-        credential::add_key(&self.operator, key_of(psk_identity, key, cse)?).await?;
-        Ok(())
+    /// An association of whoever holds this certificate.
+    async fn associate(&self, issued: &Issued) -> Result<Attachment, DeviceError> {
+        self.device(self.makers.proof(issued)?)?.attach(None).await
     }
 
-    async fn associate(&self, psk_identity: &str, key: &str) -> Result<Attachment, DeviceError> {
-        let (Ok(identity), Ok(key)) = (psk_identity.parse(), Actor::kpsa(key)) else {
-            return Err(DeviceError::NoRegistration("was not tried: the actor has no valid key"));
-        };
-        Attachment::open(&self.registrar, &identity, key).await
+    /// A device with this proof, which knows the IN-CSE by its certificate.
+    pub(super) fn device(&self, proof: Proof) -> Result<Device, DeviceError> {
+        let clock = Arc::new(SystemClock);
+        Device::new(self.registrar.clone(), proof, self.makers.trust()?, clock)
+    }
+
+    /// The same at the listener for identity tokens.
+    pub(super) fn token_device(&self, token: IdentityToken) -> Result<Device, Failure> {
+        let mut registrar = self.registrar.clone();
+        let address =
+            self.running.addresses().get(1).ok_or_else(|| Failure::internal("no second listener"))?;
+        registrar.address = address.to_string();
+        let trust = self.makers.trust()?;
+        Ok(Device::new(registrar, Proof::Token(token), trust, Arc::new(SystemClock))?)
+    }
+
+    pub(super) fn cse(&self) -> CseId {
+        self.registrar.cse.clone()
+    }
+
+    /// The operator's handle on the store.
+    pub(super) const fn operator(&self) -> &Store {
+        &self.operator
     }
 
     async fn digest(&self) -> Result<[u8; 32], Failure> {
@@ -107,13 +141,6 @@ impl Infrastructure {
     pub(super) async fn stop(self) -> Result<(), Failure> {
         self.running.stop().await
     }
-}
-
-fn key_of(psk_identity: &str, key: &str, cse: &str) -> Result<NewCredential, Failure> {
-    let identity = psk_identity.parse().map_err(Failure::internal)?;
-    let mut new = NewCredential::new(Function::Cse, identity, Actor::kpsa(key)?, EntityKind::Cse);
-    new.entity = Some(EntityId::Cse(cse.parse::<CseId>().map_err(Failure::internal)?));
-    Ok(new)
 }
 
 /// What the store keeps of another CSE: one attribute of its `<remoteCSE>`.
@@ -163,10 +190,10 @@ impl Story {
         let joined = self.gateway.has_joined().await;
         let tried = Tried {
             step: "A1",
-            what: &format!("TLS handshake as {KPSA_ID}, asking for in-cse.example.org"),
+            what: "TLS handshake, a CSE-ID certificate at either end",
             expected: ASSOCIATION,
-            proved: "both hold the key; the IN-CSE knows whose it is",
-            clause: "TS-0003 §8.2.2.1",
+            proved: "mn-cse-123456.in-cse.example.org and in-cse.example.org, each by its key",
+            clause: "TS-0003 §8.2.2.2",
         };
         self.tell("gateway", TO, tried, if joined { ASSOCIATION } else { "none" }.into());
         let tried = Tried {
@@ -202,7 +229,7 @@ impl Story {
 
     /// A5.
     async fn joins_twice(&mut self, infrastructure: &Infrastructure) -> Result<(), Failure> {
-        let mut line = infrastructure.associate(KPSA_ID, KEY).await.map_err(Failure::from)?;
+        let mut line = infrastructure.associate(&infrastructure.gateway).await.map_err(Failure::from)?;
         let request = registration("/mn-cse-123456", "/mn-cse-123456", &mut line);
         let answer = line.request(&request).await;
         let tried = Tried {
@@ -226,7 +253,7 @@ impl Story {
             step: "A7",
             what: "RETRIEVE /mn-cse-123456/home_gateway over an association of its own",
             expected: "2000",
-            proved: "SA2: the same key with the roles swapped",
+            proved: "SA2: the same certificates with the roles swapped",
             clause: "TS-0003 §8.2.1",
         };
         self.tell(TO, "gateway", tried, rsc.map_or_else(|| "no answer".to_owned(), |rsc| rsc.to_string()));
@@ -236,13 +263,13 @@ impl Story {
     /// X9 to X12.
     pub(super) async fn rogue_gateway(&mut self, infrastructure: &Infrastructure) -> Result<(), Failure> {
         self.phase = "Another gateway";
-        let opened = infrastructure.associate(ROGUE_ID, ROGUE_KEY).await;
+        let opened = infrastructure.associate(&infrastructure.rogue).await;
         let tried = Tried {
             step: "X9",
-            what: "TLS handshake of /mn-cse-999, with a key of its own",
+            what: "TLS handshake with the certificate of /mn-cse-999",
             expected: ASSOCIATION,
             proved: "it is who it is",
-            clause: "TS-0003 §8.2.2.1",
+            clause: "TS-0003 §8.1.2.5",
         };
         let got = opened.as_ref().map_or_else(refusal, |_| ASSOCIATION.into());
         self.tell("/mn-cse-999", TO, tried, got);
@@ -277,6 +304,37 @@ impl Story {
             self.refused_above(infrastructure, tried, &mut rogue, "/mn-cse-999", &request).await?;
         }
         rogue.close().await;
+        self.without_certificate(infrastructure).await
+    }
+
+    /// X14.
+    async fn without_certificate(&mut self, infrastructure: &Infrastructure) -> Result<(), Failure> {
+        let before = infrastructure.digest().await?;
+        let strangers = Makers::new()?;
+        let makers = &infrastructure.makers;
+        for (what, issued, expected) in [
+            ("a certificate of another authority", Some(strangers.of_cse(GATEWAY_NAME)?), "alert unknown_ca"),
+            ("an expired certificate", Some(makers.expired(GATEWAY_NAME)?), "alert certificate_expired"),
+            (
+                "a certificate for a CSE of another IN-CSE",
+                Some(makers.of_cse("mn-cse-123456.other.example.org")?),
+                "alert certificate_unknown",
+            ),
+            ("no certificate", None, "alert handshake_failure"),
+        ] {
+            let opened = match &issued {
+                Some(issued) => infrastructure.associate(issued).await,
+                None => infrastructure.device(Proof::Token(Makers::token()?))?.attach(None).await,
+            };
+            let after = infrastructure.digest().await?;
+            let store = if before == after { "store unchanged" } else { "store CHANGED" };
+            let got = opened.as_ref().map_or_else(refusal, |_| ASSOCIATION.into());
+            let expected = format!("{expected}, store unchanged");
+            let proved = "nobody without a name from here comes in";
+            let clause = "TS-0003 §8.1.2.5";
+            let tried = Tried { step: "X14", what, expected: &expected, proved, clause };
+            self.tell("somebody", TO, tried, format!("{got}, {store}"));
+        }
         Ok(())
     }
 
