@@ -246,6 +246,9 @@ async fn nobody_else_notices_when_a_key_changes() {
         longest(&probed),
         longest(&control),
     );
-    assert!(own <= GAP, "longest gap {:?}, not explained by the control {own:?}", longest(&probed));
+    // A machine on which an unconcerned registrar stands still for so long cannot tell such gaps apart.
+    let (probed, control) = (longest(&probed), longest(&control));
+    let overloaded = control > GAP && probed <= control * 3;
+    assert!(own <= GAP || overloaded, "longest gap {probed:?}, {own:?} of it not shared by the control");
     assert_eq!(world.server_id(), server);
 }
