@@ -10,15 +10,17 @@
 //!           certificate suite, clients prove nothing: ------------------->+
 //! ```
 
+use keys::Secret;
 use openssl::ssl::SslStream;
 
 use crate::{
-    Alert, ClientProof, Error, IdentityAsSent, Presented, ServerContext, SessionAnswer, SessionHandle, Suite,
-    Verdict,
+    Alert, ClientProof, Error, IdentityAsSent, Presented, SavedSession, ServerContext, SessionAnswer,
+    SessionHandle, Suite, TicketKeys, Verdict,
     cke::{ClientKeyExchange, KeyExchangeReader, Outcome},
     client_hello::{self, ClientHello, Peek},
     engine::{alert, approach_error, handshake},
     error::Complaint,
+    kept,
     proving::Proving,
     record::{self, HEADER, Header, MAX_PAYLOAD},
     session::Resumable,
@@ -72,6 +74,7 @@ pub(crate) struct Approach {
     held: Vec<u8>,
     wait: Wait,
     clients: ClientProof,
+    tickets: Option<TicketKeys>,
     /// The session that the caller lets the peer resume.
     granted: Option<SessionHandle>,
 }
@@ -109,7 +112,7 @@ impl Approach {
             Some(resumable) => Wait::AwaitOffer { octets: 0, resumable },
             None => Wait::AwaitClientHello { seen: 0 },
         };
-        Self { held, wait, clients: context.clients(), granted: None }
+        Self { held, wait, clients: context.clients(), tickets: context.tickets().cloned(), granted: None }
     }
 
     /// How many octets may wait here; none while an answer is awaited.
@@ -193,16 +196,34 @@ impl Approach {
     }
 
     /// Takes the answer to [`Advance::NeedsSession`]; without effect at any other time.
-    pub(crate) fn resume(&mut self, answer: SessionAnswer, stream: &SslStream<MemIo>) {
+    pub(crate) fn resume(&mut self, answer: SessionAnswer, stream: &mut SslStream<MemIo>) {
         let Wait::AwaitSession(handle) = &self.wait else { return };
         if let SessionAnswer::Resume(saved) = answer
             && saved.fits(handle.kind)
-            && let Some(slot) = slot::server_slot(stream.ssl())
         {
-            slot.grant(saved);
+            let opened = match saved {
+                SavedSession::ByTicket => self.open_ticket().map(SavedSession::ById),
+                SavedSession::ById(_) => None,
+            };
+            if opened.is_some() {
+                ossl::ignore_tickets(stream);
+            }
+            if let Some(slot) = slot::server_slot(stream.ssl()) {
+                slot.grant(opened.unwrap_or(saved));
+            }
             self.granted = Some(handle.clone());
         }
         self.wait = Wait::AwaitClientHello { seen: 0 };
+    }
+
+    /// The session in the ticket of the ClientHello, for the ID that goes with the ticket, so that OpenSSL takes
+    /// it for one with an ID and does not decode the certificate in it. `None` leaves the ticket to OpenSSL: if
+    /// it has no ID, and if it needs another key than the current one and so is to be replaced.
+    fn open_ticket(&self) -> Option<Secret> {
+        let Peek::Message(message) = client_hello::peek(&self.held) else { return None };
+        let hello = ClientHello::read(&message).filter(|hello| !hello.session_id.is_empty())?;
+        let session = self.tickets.as_ref()?.open(hello.ticket?)?;
+        kept::keep_named(&session, hello.session_id)
     }
 
     /// Takes the answer to [`Advance::NeedsVerdict`]. `None` if none is awaited, and for a refusal, which the

@@ -278,7 +278,7 @@ impl Association {
     /// Answers [`Progress::NeedsSession`]; without effect at any other time. [`SessionAnswer::Resume`] is a
     /// permission: OpenSSL still falls back to a full handshake where the session does not fit.
     pub fn answer_session(&mut self, answer: SessionAnswer) {
-        if let (Stage::Approach(approach), Some(stream)) = (&mut self.stage, &self.stream) {
+        if let (Stage::Approach(approach), Some(stream)) = (&mut self.stage, &mut self.stream) {
             approach.resume(answer, stream);
         }
     }

@@ -1,4 +1,4 @@
-//! How a session with an ID is kept between associations: OpenSSL's `SSL_SESSION` without the peer's
+//! How a session is kept between associations, or handed to OpenSSL: OpenSSL's `SSL_SESSION` without the peer's
 //! certificate, and what the peer presented beside it. OpenSSL would decode the certificate at each resumption
 //! to no end, which is a quarter of what one costs.
 //!
@@ -25,19 +25,36 @@ const PEER_RAW_KEY: u8 = 0xB4;
 
 /// What is kept of a session in DER. `None` if it is no `SSL_SESSION`.
 pub(crate) fn keep(session: &Secret) -> Option<Secret> {
+    keep_as(session, None)
+}
+
+/// The same, of a session that had no ID and gets this one, of at most 32 octets.
+pub(crate) fn keep_named(session: &Secret, id: &[u8]) -> Option<Secret> {
+    keep_as(session, Some(id))
+}
+
+fn keep_as(session: &Secret, id: Option<&[u8]>) -> Option<Secret> {
     let (outer, rest) = Element::first(session.expose())?;
     if outer.tag != SEQUENCE || !rest.is_empty() {
         return None;
     }
     let mut peer = (NOTHING, &[][..]);
-    let mut fields = Vec::with_capacity(session.len());
+    let mut fields = Vec::with_capacity(session.len() + MAX_ID);
     let mut rest = outer.content;
-    while !rest.is_empty() {
+    for position in 0.. {
+        if rest.is_empty() {
+            break;
+        }
         let (field, behind) = Element::first(rest)?;
         rest = behind;
-        match field.tag {
-            PEER => peer = (CERTIFICATE, field.content),
-            PEER_RAW_KEY => peer = (RAW_KEY, Element::first(field.content)?.0.content),
+        match (position, field.tag, id) {
+            (ID_POSITION, OCTET_STRING, Some(id)) => {
+                fields.extend([OCTET_STRING, u8::try_from(id.len()).ok().filter(|_| id.len() <= MAX_ID)?]);
+                fields.extend_from_slice(id);
+            }
+            (ID_POSITION, _, Some(_)) => return None,
+            (_, PEER, _) => peer = (CERTIFICATE, field.content),
+            (_, PEER_RAW_KEY, _) => peer = (RAW_KEY, Element::first(field.content)?.0.content),
             _ => fields.extend_from_slice(field.whole),
         }
     }
@@ -67,6 +84,10 @@ pub(crate) fn unpack(kept: &Secret) -> Option<(Secret, Option<Presented>)> {
 }
 
 const SEQUENCE: u8 = 0x30;
+const OCTET_STRING: u8 = 4;
+/// Version, version of the protocol, suite, and then the ID.
+const ID_POSITION: usize = 3;
+const MAX_ID: usize = 32;
 
 /// One element of DER with a tag of one octet and at most 65,535 octets of content.
 struct Element<'a> {
@@ -138,6 +159,21 @@ mod tests {
             assert_eq!(unpacked.expose(), session(&[&field]).expose());
             assert_eq!(presented, None);
         }
+    }
+
+    #[test]
+    fn an_id_is_put_in_its_place() {
+        let before = [&[2, 1, 1][..], &[2, 2, 3, 3], &[4, 2, 0xC0, 0x23]].concat();
+        let master = [4, 3, 1, 2, 3];
+        for id in [&b""[..], b"i", &[5; 32]] {
+            let named = [&[4, u8::try_from(id.len()).unwrap()], id].concat();
+            let kept = keep_named(&session(&[&before, &[4, 0], &master, &[0xA3, 2, 0x30, 0]]), id).unwrap();
+            let (unpacked, presented) = unpack(&kept).unwrap();
+            assert_eq!(unpacked.expose(), session(&[&before, &named, &master]).expose());
+            assert_eq!(presented, Some(Presented::Chain(vec![vec![0x30, 0]])));
+        }
+        assert!(keep_named(&session(&[&before, &[4, 0], &master]), &[5; 33]).is_none());
+        assert!(keep_named(&session(&[&before, &[2, 1, 0], &master]), b"i").is_none());
     }
 
     #[test]

@@ -20,7 +20,7 @@
 //! goes on when the answer comes.
 //!
 //! * A session ID or ticket is read from the ClientHello ([`client_hello`]); whether it is resumed is decided
-//!   before the ServerHello, by the caller. Without the caller's consent OpenSSL opens no ticket.
+//!   before the ServerHello, by the caller. Without the caller's consent no ticket is opened.
 //! * The identity of a key is read from the plaintext ClientKeyExchange ([`cke`]). Unknown, revoked, expired and
 //!   malformed identities and wrong keys look the same from outside, record for record.
 //! * A client's certificate is handed out once OpenSSL has verified the client's signature, and before its

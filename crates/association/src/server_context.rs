@@ -16,6 +16,7 @@ use crate::{
     credential::{install_chain, install_key},
     session::Resumable,
     slot,
+    ticket::TicketKeys,
 };
 
 /// How long OpenSSL takes a session for good, in seconds. Whoever answers [`crate::Progress::NeedsSession`] may
@@ -66,6 +67,7 @@ pub struct ServerContext {
     ssl: SslContext,
     clients: ClientProof,
     resumable: Option<Resumable>,
+    tickets: Option<TicketKeys>,
 }
 
 impl ServerContext {
@@ -102,6 +104,10 @@ impl ServerContext {
 
     pub(crate) const fn resumable(&self) -> Option<Resumable> {
         self.resumable
+    }
+
+    pub(crate) const fn tickets(&self) -> Option<&TicketKeys> {
+        self.tickets.as_ref()
     }
 }
 
@@ -194,13 +200,14 @@ impl ServerContextBuilder {
         let resumable = resumption
             .as_ref()
             .map(|resumption| Resumable { tickets: resumption.tickets.is_some(), ids: resumption.ids });
+        let tickets = resumption.as_ref().and_then(|resumption| resumption.tickets.clone());
         if let Some(resumption) = resumption {
             install_resumption(&mut context, resumption, self.clients, &policy)?;
         }
         if policy.has_certificates() || resumable.is_some() {
             ossl::watch_messages(&mut context, note_message)?;
         }
-        Ok(ServerContext { ssl: context.build(), clients: self.clients, resumable })
+        Ok(ServerContext { ssl: context.build(), clients: self.clients, resumable, tickets })
     }
 }
 

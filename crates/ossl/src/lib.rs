@@ -24,8 +24,8 @@ pub use certificate::{
 };
 pub use message::{Way, watch_messages};
 pub use session::{
-    chosen_suite, is_resumable, offer_session, server_name, set_resumable_rule, set_session_filter,
-    set_session_seconds, set_session_source, ticket,
+    chosen_suite, ignore_tickets, is_resumable, offer_session, server_name, set_resumable_rule,
+    set_session_filter, set_session_seconds, set_session_source, ticket,
 };
 pub use ticket::{NAME as TICKET_KEY_NAME, TicketKeySource, TicketKeyView, Wanted, set_ticket_keys};
 

@@ -12,7 +12,7 @@ use libc::{c_int, c_long, c_void};
 use openssl::{
     error::ErrorStack,
     ex_data::Index,
-    ssl::{Ssl, SslContext, SslContextBuilder, SslRef, SslSession, SslSessionRef},
+    ssl::{Ssl, SslContext, SslContextBuilder, SslRef, SslSession, SslSessionRef, SslStream},
 };
 use openssl_sys::{SSL, SSL_CIPHER, SSL_CTX, SSL_SESSION};
 
@@ -153,6 +153,14 @@ fn passes(ssl: &SslRef, session: &SslSessionRef) -> bool {
     good.unwrap_or(false)
 }
 
+/// Lets a server take no notice of tickets in the handshake to come: neither of the client's, whose session ID
+/// counts alone, nor does it send one.
+pub fn ignore_tickets<S>(stream: &mut SslStream<S>) {
+    const SSL_OP_NO_TICKET: u64 = 1 << 14;
+    // SAFETY: the SSL is alive as long as the stream, which is borrowed exclusively; the call sets a flag.
+    unsafe { SSL_set_options(stream.ssl().as_ptr(), SSL_OP_NO_TICKET) };
+}
+
 /// How many seconds a new session of this context is good for in OpenSSL's eyes.
 pub fn set_session_seconds(context: &mut SslContextBuilder, seconds: i32) {
     let seconds = c_long::from(seconds);
@@ -204,7 +212,7 @@ type NotResumable = unsafe extern "C" fn(*mut SSL, c_int) -> c_int;
 type Sealing = unsafe extern "C" fn(*mut SSL, *mut c_void) -> c_int;
 type Opened = unsafe extern "C" fn(*mut SSL, *mut SSL_SESSION, *const u8, usize, c_int, *mut c_void) -> c_int;
 
-// SAFETY: declared as in openssl/ssl.h of 1.1.1 to 3.6.
+// SAFETY: declared as in openssl/ssl.h of 3.0 to 3.6.
 unsafe extern "C" {
     fn SSL_CTX_set_not_resumable_session_callback(context: *mut SSL_CTX, callback: Option<NotResumable>);
     fn SSL_get_pending_cipher(ssl: *const SSL) -> *const SSL_CIPHER;
@@ -215,6 +223,7 @@ unsafe extern "C" {
         argument: *mut c_void,
     ) -> c_int;
     fn SSL_CTX_set_timeout(context: *mut SSL_CTX, seconds: c_long) -> c_long;
+    fn SSL_set_options(ssl: *mut SSL, options: u64) -> u64;
     fn SSL_SESSION_set1_id(session: *mut SSL_SESSION, id: *const u8, octets: libc::c_uint) -> c_int;
     fn SSL_SESSION_is_resumable(session: *const SSL_SESSION) -> c_int;
     fn SSL_SESSION_get0_ticket(session: *const SSL_SESSION, ticket: *mut *const u8, octets: *mut usize);

@@ -428,6 +428,38 @@ fn ticket_keys_rotate() {
     assert!(!resumed(&attach(&context, Some(&second), &server, &mut store)));
 }
 
+/// RFC 5077 §3.4 lets a client leave out the session ID that tells it whether its ticket was taken.
+#[test]
+fn a_ticket_needs_no_session_id() {
+    let policy = policy(CBC);
+    let server = server(&policy, tickets()).build().unwrap();
+    let context = client(&policy, made("light1").client()).build().unwrap();
+    let mut store = Store::default();
+    let session = attach(&context, None, &server, &mut store).client.client_session().unwrap();
+    let mut der = session.der().expose().to_vec();
+    // SEQUENCE of a length in two octets; version, version of the protocol, suite, session ID.
+    assert_eq!((&der[..2], &der[15..17]), (&[0x30, 0x82][..], &[4, 32][..]));
+    der[16] = 0;
+    der.drain(17..49);
+    let length = u16::try_from(der.len() - 4).unwrap();
+    der[2..4].copy_from_slice(&length.to_be_bytes());
+    let without = ClientSession::from_der(Secret::new(der)).unwrap();
+    assert_eq!(without.handle(), session.handle());
+    // OpenSSL's client does not notice without an ID; what counts is that the server resumes.
+    for session in [without, session] {
+        let mut client = Association::client_with(&context, None, Some(NAME), Some(&session)).unwrap();
+        let mut server = Association::server(&server);
+        client.step().unwrap();
+        carry(&mut client, &mut server);
+        let Progress::NeedsSession(handle) = server.step().unwrap() else { panic!("not asked") };
+        assert_eq!(handle.kind, SessionKind::Ticket);
+        server.answer_session(store.answer(&handle));
+        assert_eq!(server.step().unwrap(), Progress::WantsInput);
+        let sent: Vec<u8> = records(server.output()).iter().map(|record| record.content_type).collect();
+        assert_eq!(sent, [22, 20, 22], "ServerHello, ChangeCipherSpec, Finished");
+    }
+}
+
 #[test]
 fn a_ticket_key_has_80_octets() {
     let key = TicketKey::draw(&OsRng).unwrap();
