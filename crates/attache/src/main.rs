@@ -46,6 +46,10 @@ use crate::{
     outcome::{Done, Failure},
 };
 
+/// For OpenSSL and SQLite as well, which allocate some hundred times in each connection.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let json = cli.json;
