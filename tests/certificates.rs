@@ -259,3 +259,31 @@ fn is_resumed(client: &Process) -> bool {
         (resumed || line.starts_with("New, ")).then_some(resumed)
     })
 }
+
+/// A renewed certificate is shown after SIGHUP; a broken one changes nothing.
+#[test]
+fn a_certificate_is_renewed_without_a_restart() {
+    let makers = Makers::new(10);
+    let mut world = prepared(&makers, CERTIFICATES);
+    write(world.folder.path(), "gateway", &makers.gateway("mn-cse-123456"));
+    world.serve();
+    let shown = |world: &World, issued: &pki::Issued| {
+        let line = issued.chain_pem.lines().nth(1).unwrap().to_owned();
+        let client = client(world, "gateway", &[]);
+        let mut found = false;
+        client.wait_for_line("the end of the certificate", |said| {
+            found |= said == line;
+            said.starts_with("subject=").then_some(())
+        });
+        found
+    };
+    let renewed = makers.issue(&of_cse("in-cse.example.org"));
+    assert!(!shown(&world, &renewed));
+    fs::write(world.path("server.pem"), "broken").unwrap();
+    world.server().hang_up();
+    world.wait_for_line(|line| line.contains("goes on with the certificate that it has").then_some(()));
+    write(world.folder.path(), "server", &renewed);
+    world.server().hang_up();
+    world.wait_for_line(|line| line.contains("was reloaded").then_some(()));
+    testkit::wait_until("the renewed certificate", || shown(&world, &renewed).then_some(()));
+}

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
+    admit::Renewal,
     config::Config,
     log::Dials,
     outcome::{Failure, causes},
@@ -16,11 +17,12 @@ pub(crate) struct Reload {
     path: PathBuf,
     started: Config,
     dials: Dials,
+    certificates: Vec<Renewal>,
 }
 
 impl Reload {
-    pub(crate) fn new(path: &Path, started: Config, dials: Dials) -> Self {
-        Self { path: path.to_owned(), started, dials }
+    pub(crate) fn new(path: &Path, started: Config, dials: Dials, certificates: Vec<Renewal>) -> Self {
+        Self { path: path.to_owned(), started, dials, certificates }
     }
 
     /// Reads the file again and says what came of it in the log. A file that is wrong changes nothing.
@@ -36,6 +38,11 @@ impl Reload {
         if let Err(error) = self.take_over(&config) {
             tracing::error!(%error, "the configuration was not reloaded");
             return;
+        }
+        for certificate in &self.certificates {
+            if let Err(error) = certificate.renew() {
+                tracing::error!(%error, "a listener goes on with the certificate that it has");
+            }
         }
         let mut waiting = self.started.differences(&config);
         waiting.retain(|section| !TAKEN_OVER.contains(&section.as_str()));

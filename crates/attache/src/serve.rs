@@ -21,7 +21,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    admit::Gates,
+    admit::{Gates, Renewal},
     config::Config,
     control::{Control, View},
     descriptors, log,
@@ -44,7 +44,7 @@ pub(crate) async fn run(path: &Path, json: bool) -> Done {
     let dials = log::start(&config.log)?;
     descriptors::raise_limit(&config);
     let mut signals = Signals::listen()?;
-    let running = start(&config).await?;
+    let mut running = start(&config).await?;
     for (address, section) in running.addresses().iter().zip(&config.listener) {
         let ways = section.ways();
         let fact = json!({ "listening": address.to_string(), "cse": config.cse.id.to_string() });
@@ -58,7 +58,7 @@ pub(crate) async fn run(path: &Path, json: bool) -> Done {
         let fact = json!({ "metrics": address.to_string() });
         say(json, &fact, format_args!("the metrics are at http://{address}/metrics"));
     }
-    let reload = Reload::new(path, config, dials);
+    let reload = Reload::new(path, config, dials, std::mem::take(&mut running.renewals));
     while signals.next().await == Signal::Reload {
         reload.now();
     }
@@ -80,6 +80,8 @@ pub(crate) struct Running {
     others: Vec<JoinHandle<()>>,
     mcc: mcc::Running,
     store: Store,
+    /// What can be renewed while it runs.
+    renewals: Vec<Renewal>,
 }
 
 /// Puts the parts together, bottom to top, and starts them.
@@ -152,6 +154,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running, Failure> {
         tokio::spawn(follow(changes, store.clone(), live.clone(), gates.turned())),
         tokio::spawn(sweep(Arc::clone(&registrar), shutdown.clone())),
     ];
+    let renewals = gates.take_renewals();
     others.extend(gates.keep(&live, mcc.reset()).into_iter().map(tokio::spawn));
     let witness = Arc::clone(&journal) as Arc<dyn cse::Witness>;
     let mcc = mcc.start(&registrar.0, witness, points_of_access).await?;
@@ -163,7 +166,18 @@ pub(crate) async fn start(config: &Config) -> Result<Running, Failure> {
         others.push(tokio::spawn(control.serve(view)));
     }
     let scribe = tokio::spawn(scribe.write(store.clone()));
-    Ok(Running { addresses, plain: open, metrics: scraped, shutdown, listeners, scribe, others, mcc, store })
+    Ok(Running {
+        addresses,
+        plain: open,
+        metrics: scraped,
+        shutdown,
+        listeners,
+        scribe,
+        others,
+        mcc,
+        store,
+        renewals,
+    })
 }
 
 /// The control socket. Several servers may have one store, of which the first answers at the default place.

@@ -1,11 +1,17 @@
-use std::{future::Future, path::Path, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    path::{Path, PathBuf},
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
 
-use net::{Live, ServerTls};
+use net::{Live, ServerTls, Staple};
 use onem2m::time::Clock;
 use store::Store;
 use tokio::sync::watch;
 
-use super::{Own, OwnCertificate, StapleKeeper, Tickets, Trust, Verifier, tls_of};
+use super::{Own, OwnCertificate, StapleKeeper, Subject, Tickets, Trust, Verifier, tls_of};
 use crate::{
     config::{Accept, Config, ListenerSection},
     outcome::Failure,
@@ -23,6 +29,32 @@ pub(crate) struct Gates<'a> {
     trusts: Vec<Trust>,
     staples: Vec<StapleKeeper>,
     outwards: Option<OwnCertificate>,
+    renewals: Vec<Renewal>,
+}
+
+/// A listener's certificate, which can be renewed while it serves.
+pub(crate) struct Renewal {
+    section: ListenerSection,
+    folder: PathBuf,
+    tickets: Option<net::TicketKeys>,
+    staple: Option<(Staple, Arc<Subject>)>,
+    tls: ServerTls,
+    clock: Arc<dyn Clock>,
+}
+
+impl Renewal {
+    /// Reads the files of the certificate again. What is wrong with them changes nothing.
+    pub(crate) fn renew(&self) -> Result<(), Failure> {
+        let Some(certificate) = &self.section.certificate else { return Ok(()) };
+        let own = Own::load(certificate, &self.folder, self.clock.now())?;
+        let staple = self.staple.as_ref().map(|(staple, _)| staple.clone());
+        let tls = tls_of(&self.section, Some(&own), self.tickets.clone(), staple)?;
+        if let Some((_, subject)) = &self.staple {
+            subject.renew(own.chain);
+        }
+        self.tls.replace(tls);
+        Ok(())
+    }
 }
 
 impl<'a> Gates<'a> {
@@ -37,6 +69,7 @@ impl<'a> Gates<'a> {
             trusts: Vec::new(),
             staples: Vec::new(),
             outwards: None,
+            renewals: Vec::new(),
         }
     }
 
@@ -64,7 +97,7 @@ impl<'a> Gates<'a> {
             (Some(own), Some(ocsp)) => {
                 let anchors = trust.as_ref().map(Trust::anchors).unwrap_or_default();
                 let keeper = StapleKeeper::new(ocsp, folder, &own.chain, &anchors, Arc::clone(self.clock))?;
-                let staple = keeper.staple();
+                let staple = (keeper.staple(), keeper.subject());
                 self.staples.push(keeper);
                 Some(staple)
             }
@@ -72,7 +105,18 @@ impl<'a> Gates<'a> {
         };
         let resumable = own.is_some() && section.resumption_minutes > 0;
         let tickets = if resumable { Some(self.tickets().await?) } else { None };
-        let tls = tls_of(section, own.as_ref(), tickets, staple)?;
+        let stapled = staple.as_ref().map(|(staple, _)| staple.clone());
+        let tls = ServerTls::new(tls_of(section, own.as_ref(), tickets.clone(), stapled)?);
+        if own.is_some() {
+            self.renewals.push(Renewal {
+                section: section.clone(),
+                folder: folder.to_owned(),
+                tickets,
+                staple,
+                tls: tls.clone(),
+                clock: Arc::clone(self.clock),
+            });
+        }
         let verifier = Verifier {
             store: self.store.clone(),
             clock: Arc::clone(self.clock),
@@ -81,7 +125,7 @@ impl<'a> Gates<'a> {
             trust,
             resumed_for: Duration::from_secs(60 * u64::from(section.resumption_minutes)),
         };
-        Ok((ServerTls::new(tls), verifier))
+        Ok((tls, verifier))
     }
 
     fn folder(&self) -> &'a Path {
@@ -103,6 +147,11 @@ impl<'a> Gates<'a> {
     /// Who is to be told when another process has changed the ticket keys.
     pub(crate) fn turned(&self) -> watch::Sender<()> {
         self.turned.clone()
+    }
+
+    /// What can be renewed while the server runs.
+    pub(crate) fn take_renewals(&mut self) -> Vec<Renewal> {
+        std::mem::take(&mut self.renewals)
     }
 
     /// What has to run for as long as the server does.

@@ -8,10 +8,13 @@ mod tickets;
 mod trust;
 mod verifier;
 
-pub(crate) use self::{gates::Gates, own::OwnCertificate};
+pub(crate) use self::{
+    gates::{Gates, Renewal},
+    own::OwnCertificate,
+};
 use self::{
     own::{Own, tls_of},
-    staple::StapleKeeper,
+    staple::{StapleKeeper, Subject},
     tickets::Tickets,
     trust::Trust,
     verifier::Verifier,

@@ -3,7 +3,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -18,6 +18,7 @@ use net::Staple;
 use onem2m::time::{Clock, Timestamp};
 use tokio::{
     net::TcpStream,
+    sync::Notify,
     time::{sleep, timeout},
 };
 
@@ -40,10 +41,28 @@ const SELDOM: Duration = Duration::from_secs(6 * 3600);
 pub(crate) struct StapleKeeper {
     staple: Staple,
     source: Source,
-    chain: Chain,
+    subject: Arc<Subject>,
     anchors: Anchors,
     policy: OcspPolicy,
     clock: Arc<dyn Clock>,
+}
+
+/// The certificate that responses are about; renewed while the server runs.
+pub(crate) struct Subject {
+    chain: Mutex<Chain>,
+    renewed: Notify,
+}
+
+impl Subject {
+    /// From now on responses are about this one.
+    pub(crate) fn renew(&self, chain: Chain) {
+        *self.chain.lock().unwrap_or_else(PoisonError::into_inner) = chain;
+        self.renewed.notify_one();
+    }
+
+    fn chain(&self) -> Chain {
+        self.chain.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 enum Source {
@@ -86,12 +105,18 @@ impl StapleKeeper {
             None => responder_of(section, chain)?,
         };
         let policy = OcspPolicy::new(responder);
-        Ok(Self { staple: Staple::new(), source, chain: chain.clone(), anchors, policy, clock })
+        let subject = Arc::new(Subject { chain: Mutex::new(chain.clone()), renewed: Notify::new() });
+        Ok(Self { staple: Staple::new(), source, subject, anchors, policy, clock })
     }
 
     /// What the listener staples.
     pub(crate) fn staple(&self) -> Staple {
         self.staple.clone()
+    }
+
+    /// The certificate that it is about.
+    pub(crate) fn subject(&self) -> Arc<Subject> {
+        Arc::clone(&self.subject)
     }
 
     /// Gets the response now and again and again, for ever. One that is wrong is not used; the one before it is
@@ -117,7 +142,14 @@ impl StapleKeeper {
                 self.staple.set(None);
                 good_until = None;
             }
-            sleep(rest.min(self.longest())).await;
+            tokio::select! {
+                () = sleep(rest.min(self.longest())) => {}
+                // What was said of the certificate before is nothing to staple any more.
+                () = self.subject.renewed.notified() => {
+                    self.staple.set(None);
+                    (good_until, complained) = (None, None);
+                }
+            }
         }
     }
 
@@ -135,16 +167,17 @@ impl StapleKeeper {
     }
 
     async fn renewed(&self) -> Result<Timestamp, String> {
+        let chain = self.subject.chain();
         let response = match &self.source {
             Source::File(file) => {
                 std::fs::read(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?
             }
             Source::Responder { uri, authority, proxy } => {
-                let fetched = timeout(PATIENCE, self.fetch(uri, authority, proxy.as_ref())).await;
+                let fetched = timeout(PATIENCE, self.fetch(&chain, uri, authority, proxy.as_ref())).await;
                 fetched.map_err(|_| format!("{uri}: no answer within {PATIENCE:?}"))??
             }
         };
-        let good = check_staple(&self.policy, Some(&response), &self.chain, &self.anchors, self.clock.now());
+        let good = check_staple(&self.policy, Some(&response), &chain, &self.anchors, self.clock.now());
         let good = good.map_err(|error| match &self.source {
             Source::File(file) => format!("{}: {error}", file.display()),
             Source::Responder { uri, .. } => format!("{uri}: {error}"),
@@ -153,9 +186,15 @@ impl StapleKeeper {
         Ok(good.until)
     }
 
-    async fn fetch(&self, uri: &Uri, authority: &str, proxy: Option<&HostPort>) -> Result<Vec<u8>, String> {
+    async fn fetch(
+        &self,
+        chain: &Chain,
+        uri: &Uri,
+        authority: &str,
+        proxy: Option<&HostPort>,
+    ) -> Result<Vec<u8>, String> {
         let request =
-            ocsp_request(&self.chain, &self.anchors).ok_or("the issuer of the certificate is not known")?;
+            ocsp_request(chain, &self.anchors).ok_or("the issuer of the certificate is not known")?;
         let at = proxy.map_or_else(|| authority.to_owned(), ToString::to_string);
         let tcp = TcpStream::connect(&at).await.map_err(|error| format!("could not reach {at}: {error}"))?;
         let failed = |error: &dyn std::fmt::Display| format!("{at}: {error}");

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, de::Error};
 use super::HostPort;
 
 /// `[[listener]]`: an address at which peers are served over TLS 1.2, in HTTP.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListenerSection {
     /// Address and port, e.g. `0.0.0.0:8443`; port 0 lets the system choose.
@@ -46,7 +46,7 @@ pub(crate) enum Accept {
 }
 
 /// `[listener.certificate]`: a certificate of our own.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CertificateSection {
     /// PEM: the certificate, then those between it and the root.
@@ -61,7 +61,7 @@ pub(crate) struct CertificateSection {
 }
 
 /// `[listener.certificate.ocsp]`: where the OCSP response comes from that is stapled.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OcspSection {
     /// DER: a response that somebody else keeps up to date. Default: fetched from the responder.
@@ -77,7 +77,7 @@ pub(crate) struct OcspSection {
 }
 
 /// `[listener.clients]`: whose certificates are accepted, besides public keys that are enrolled by their hash.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ClientsSection {
     /// PEM: the roots that chains have to lead to. Default: none, and so only enrolled public keys.
