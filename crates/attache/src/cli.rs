@@ -27,7 +27,7 @@ pub(crate) enum Command {
     Serve(ConfigArg),
     /// Add, import, show, rotate and revoke credentials (the psk-lookup-table)
     #[command(subcommand)]
-    Credential(CredentialCommand),
+    Credential(Box<CredentialCommand>),
     /// Say which AEs may register, with which credential, as which application (service rules)
     #[command(subcommand)]
     Subscription(SubscriptionCommand),

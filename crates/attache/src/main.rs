@@ -64,7 +64,7 @@ fn run(cli: Cli) -> Done {
     runtime.block_on(async {
         match cli.command {
             Command::Serve(arguments) => serve::run(&arguments.config, cli.json).await,
-            Command::Credential(command) => credential::run(command, cli.json).await,
+            Command::Credential(command) => credential::run(*command, cli.json).await,
             Command::Subscription(command) => subscription::run(command, cli.json).await,
             Command::Registrar(command) => registrar_command::run(command, cli.json).await,
             Command::Device(command) => device_command::run(command, cli.json).await,
