@@ -210,7 +210,7 @@ fn trusted(
         }
     };
     let expected = match (&section.public_key, &section.domain_name) {
-        (Some(key), None) => ExpectedServer::Key(key.clone()),
+        (Some(key), None) => ExpectedServer::Key(*key),
         (None, Some(name)) => ExpectedServer::Cse(domain_name(file, name, registrar)?),
         (None, None) => {
             ExpectedServer::Cse(CseDomainName::of_infrastructure(registrar).map_err(|error| {

@@ -164,7 +164,7 @@ impl Device {
             }
         };
         let session =
-            connection.take_session().map(|session| RememberedSession::new(&self.fingerprint, session));
+            connection.take_session().map(|session| RememberedSession::new(&self.fingerprint, &session));
         // Whoever resumes is bound to its identity already.
         let token = match &self.proof {
             Proof::Token(token) if connection.handshake().resumed.is_none() => Some(token.to_text()),

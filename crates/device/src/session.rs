@@ -60,7 +60,7 @@ pub struct RememberedSession {
 }
 
 impl RememberedSession {
-    pub(crate) fn new(fingerprint: &Fingerprint, session: ClientSession) -> Self {
+    pub(crate) fn new(fingerprint: &Fingerprint, session: &ClientSession) -> Self {
         Self { fingerprint: fingerprint.clone(), der: session.der().duplicate() }
     }
 

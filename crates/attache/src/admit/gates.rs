@@ -136,7 +136,7 @@ impl<'a> Gates<'a> {
         if self.tickets.is_none() {
             self.tickets = Some(Tickets::open(self.store).await?);
         }
-        Ok(self.tickets.as_ref().map(Tickets::keys).ok_or_else(|| Failure::internal("no ticket keys"))?)
+        self.tickets.as_ref().map(Tickets::keys).ok_or_else(|| Failure::internal("no ticket keys"))
     }
 
     /// What this CSE proves itself with to other CSEs; `None` without a certificate.

@@ -67,7 +67,7 @@ impl KeySource for Verifier {
     async fn session(&self, offered: SessionHandle) -> Option<Remembered> {
         let now = self.clock.now();
         let digest = offered.digest;
-        let found = match self.store.read(move |records| records.session(&digest, now)).await {
+        let found = match self.store.read_brief(move |records| records.session(&digest, now)).await {
             Ok(found) => found?,
             Err(error) => {
                 tracing::error!(%error, "a session was not looked up");
@@ -204,7 +204,11 @@ impl Verifier {
         };
         let id = credential_id_of(&here, named).map_err(|error| unresolved(&error, None))?;
         let sought = id.clone();
-        let record = self.store.read(move |records| records.enrolment(&sought)).await.map_err(failed)?;
+        let record = self
+            .store
+            .read_brief(move |records| records.enrolment(&sought))
+            .await
+            .map_err(|error| failed(&error))?;
         certified(&here, named, record.as_ref(), chain.not_after(), now).map_err(|error| {
             let reason = match &error {
                 identity::Unresolved::Record(refusal) => (*refusal).into(),
@@ -216,7 +220,10 @@ impl Verifier {
 
     async fn enrolled(&self, spki: &[u8]) -> Result<Option<identity::Enrolment>, CertificateRefusal> {
         let spki = spki.to_vec();
-        self.store.read(move |records| records.enrolment_of_key(&spki)).await.map_err(failed)
+        self.store
+            .read_brief(move |records| records.enrolment_of_key(&spki))
+            .await
+            .map_err(|error| failed(&error))
     }
 
     fn may_be_used(&self, enrolment: &identity::Enrolment) -> Result<(), CertificateRefusal> {
@@ -277,7 +284,7 @@ fn unsupported(detail: &str) -> CertificateRefusal {
     CertificateRefusal { alert: Alert::UNSUPPORTED_CERTIFICATE, ..bad_text(detail) }
 }
 
-fn failed(error: store::StoreError) -> CertificateRefusal {
+fn failed(error: &store::StoreError) -> CertificateRefusal {
     tracing::error!(%error, "an enrolment was not looked up");
     CertificateRefusal::not_enrolled(HandshakeRefusal::Unavailable, "the store did not answer")
 }
