@@ -22,7 +22,6 @@ pub(crate) struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one of it, and clap makes no boxes")]
 pub(crate) enum Command {
     /// Run the registrar that a configuration file describes
     Serve(ConfigArg),

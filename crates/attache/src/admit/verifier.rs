@@ -240,18 +240,21 @@ impl Verifier {
 /// Whether the chain is what the enrolment of its public key demands.
 fn follow(policy: &ChainPolicy, chain: &Chain, now: Timestamp) -> Result<(), String> {
     let anchors = Anchors::from_pem(policy.anchors_pem.as_bytes(), now).map_err(|error| error.to_string())?;
-    certificate::verify(&anchors, chain, Purpose::Client, now, false).map_err(|error| error.to_string())
+    certificate::verify_path(&anchors, chain, Purpose::Client, now).map_err(|error| error.to_string())
 }
 
-/// The one name that counts. Of a CSE and of an AE at once, a certificate stands for neither.
+/// The one name that counts: of an entity before that of what it runs on (TS-0003 §8.2.1). Of a CSE and of an AE at
+/// once, a certificate stands for neither.
 fn only_name(chain: &Chain) -> Result<Name, CertificateRefusal> {
-    let mut names = certificate::names(chain).map_err(|violation| bad(&violation))?.into_iter();
-    match (names.next(), names.next()) {
+    let names = certificate::names(chain).map_err(|violation| bad(&violation))?;
+    let (of_entities, of_hardware): (Vec<_>, Vec<_>) =
+        names.into_iter().partition(|name| matches!(name, Name::Cse(_) | Name::Ae(_)));
+    let mut counting = if of_entities.is_empty() { of_hardware } else { of_entities }.into_iter();
+    match (counting.next(), counting.next()) {
         (Some(name), None) => Ok(name),
-        (None, _) => Err(CertificateRefusal {
-            reason: HandshakeRefusal::Certificate,
-            ..bad_text("certificate 0, subjectAltName: no globally unique identifier (TS-0003 §8.1.2.1)")
-        }),
+        (None, _) => {
+            Err(bad_text("certificate 0, subjectAltName: no globally unique identifier (TS-0003 §8.1.2.1)"))
+        }
         (Some(_), Some(_)) => Err(bad_text(
             "certificate 0, subjectAltName: several globally unique identifiers: of whom it is speaking is not certain",
         )),
