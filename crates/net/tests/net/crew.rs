@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, num::NonZeroUsize};
 
 use association::SuitePolicy;
-use net::{Crew, EndReason};
+use net::{Crew, EndReason, HandshakeOutcome};
 
 use crate::stage::{LIGHT, Lookup, PHONE, Raw, Stage, patient, psk, request};
 
@@ -31,10 +31,12 @@ async fn one_after_the_other_is_served_by_one_thread() {
 #[tokio::test]
 async fn many_at_a_time_are_served_by_all_threads_and_all_of_them_are_stopped() {
     let mut stage = stage();
-    stage.keys.set("hanging", Lookup::Never);
     let mut hanging = Vec::new();
-    for _ in 0..12 {
-        let mut raw = Raw::dial(stage.address, psk("hanging", 7)).await;
+    for number in 0..12 {
+        // Each of them asks by itself.
+        let identity = format!("hanging{number}");
+        stage.keys.set(&identity, Lookup::Never);
+        let mut raw = Raw::dial(stage.address, psk(&identity, 7)).await;
         hanging.push(tokio::spawn(async move { raw.shake_hands().await.is_err() }));
     }
     let mut phones = Vec::new();
@@ -62,6 +64,8 @@ async fn what_was_closed_ends_on_whichever_thread() {
     let mut lights = Vec::new();
     while stage.keys.threads().len() < 2 {
         lights.push(stage.raw(LIGHT).await);
+        // The device is done before the server, which runs on another thread here.
+        assert!(matches!(stage.handshake().await.outcome, HandshakeOutcome::Established { .. }));
     }
     assert_eq!(stage.live.close(&crate::stage::credential_id(LIGHT)), lights.len());
     for _ in &lights {
