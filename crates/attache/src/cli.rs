@@ -285,7 +285,7 @@ pub(crate) struct SubscriptionRemove {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum RegistrarCommand {
-    /// Say whether this CSE is registered with the one in [registrar], and if not, why
+    /// Say whether this CSE is registered with the one in `[registrar]`, and if not, why
     Status(ConfigArg),
     /// Register again, after leaving
     Join(ConfigArg),
