@@ -1,8 +1,9 @@
-//! Checks of this repository that a machine can make.
+//! Checks of this repository that a machine can make, and the program that Debian 12 lacks for the tests.
 //!
 //! ```text
 //! cargo xtask layers   compare the crates' dependencies with the table in ARCHITECTURE.md
 //! cargo xtask audit    compare licences, sources and TLS libraries with deny.toml
+//! cargo xtask openssl  build the `openssl` program of the linked OpenSSL unless it is there; print where
 //! ```
 //!
 //! Each check is a pure function from what was read to a list of complaints; this file reads and prints.
@@ -10,6 +11,7 @@
 mod audit;
 mod layers;
 mod licence;
+mod openssl;
 mod table;
 mod workspace;
 
@@ -18,7 +20,7 @@ use std::process::ExitCode;
 /// Why a check could not be made, as opposed to what it complains about.
 #[derive(Debug, thiserror::Error)]
 enum Error {
-    #[error("usage: cargo xtask layers | audit")]
+    #[error("usage: cargo xtask layers | audit | openssl")]
     Usage,
     #[error("cannot read {path}")]
     Read { path: String, source: std::io::Error },
@@ -28,6 +30,8 @@ enum Error {
     Metadata(#[from] cargo_metadata::Error),
     #[error("ARCHITECTURE.md: {0}")]
     Table(#[from] table::TableError),
+    #[error("openssl: {0}")]
+    Openssl(#[from] openssl::BuildError),
 }
 
 fn main() -> ExitCode {
@@ -35,6 +39,7 @@ fn main() -> ExitCode {
     let outcome = match (arguments.next().as_deref(), arguments.next()) {
         (Some("layers"), None) => workspace::check_layers(),
         (Some("audit"), None) => workspace::check_audit(),
+        (Some("openssl"), None) => workspace::build_openssl(),
         _ => Err(Error::Usage),
     };
     match outcome {

@@ -8,7 +8,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 use serde::Deserialize;
 
 use crate::layers::{Lints, Member};
-use crate::{Error, audit, layers, table};
+use crate::{Error, audit, layers, openssl, table};
 
 /// What a check has to say.
 #[derive(Debug)]
@@ -41,6 +41,25 @@ pub(crate) fn check_audit() -> Result<Report, Error> {
     let packages = packages(&metadata);
     let complaints = audit::complaints(&packages, &policy);
     Ok(Report { summary: format!("audit: {} crates", packages.len()), complaints })
+}
+
+/// The `openssl` program of the OpenSSL whose source is among the dependencies, in the target directory.
+pub(crate) fn build_openssl() -> Result<Report, Error> {
+    let options = ["--filter-platform", PLATFORM, "--locked"].map(str::to_owned).to_vec();
+    let metadata = command().other_options(options).exec()?;
+    let used: BTreeSet<_> =
+        metadata.resolve.iter().flat_map(|graph| &graph.nodes).map(|node| &node.id).collect();
+    let crate_of_source = metadata
+        .packages
+        .iter()
+        .find(|package| package.name.as_str() == "openssl-src" && used.contains(&package.id))
+        .ok_or(openssl::BuildError::NoSource)?;
+    // 300.6.1+3.6.3 holds OpenSSL 3.6.3.
+    let version = &crate_of_source.version.build;
+    let source = crate_of_source.manifest_path.with_file_name("openssl");
+    let folder = metadata.target_directory.join(format!("openssl-{version}"));
+    let program = openssl::program(source.as_std_path(), folder.as_std_path())?;
+    Ok(Report { summary: program.display().to_string(), complaints: Vec::new() })
 }
 
 fn command() -> MetadataCommand {
