@@ -71,7 +71,7 @@ fn certificates_stand_for_whom_they_name() {
     assert_eq!(answer(client(&world, "phone", &[]), &ae("Cphone1")), "2001");
 }
 
-/// X14 and F-07, F-08: each by its alert, and nothing changed.
+/// X14 and F-07: each by its alert, and nothing changed.
 #[test]
 fn who_is_not_certified_is_refused() {
     let makers = Makers::new(2);
