@@ -284,7 +284,7 @@ fn the_control_socket_is_the_operators_alone() {
     drop(Process::run(nobody()).success());
     let inspect = || {
         let binary = world.path("attache");
-        fs::copy(env!("CARGO_BIN_EXE_attache"), &binary).unwrap();
+        copy_program(&binary);
         let mut command = Command::new(binary);
         command.uid(NOBODY).gid(NOBODY).args(["inspect", "associations"]).current_dir(world.folder.path());
         Process::run(command)
@@ -587,7 +587,7 @@ fn as_nobody(world: &World, arguments: &[&str]) -> Finished {
     let mut command = Command::new(env!("CARGO_BIN_EXE_attache"));
     if rustix::process::geteuid().is_root() {
         let binary = world.path("attache");
-        fs::copy(env!("CARGO_BIN_EXE_attache"), &binary).unwrap();
+        copy_program(&binary);
         chown(world.path("attache.db.kek"), Some(NOBODY), Some(NOBODY)).unwrap();
         command = Command::new(binary);
         command.uid(NOBODY).gid(NOBODY);
@@ -698,4 +698,10 @@ async fn refusals_share_lines_and_the_audit_is_bounded() {
     }
     drop(world.stop());
     assert_eq!(audit(&world).lines().count(), 20);
+}
+
+/// By another process: a program that this one has open for writing, and a child of another test with it, cannot be run.
+fn copy_program(to: &std::path::Path) {
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_attache")).arg(to).status().unwrap();
+    assert!(copied.success());
 }
