@@ -56,7 +56,7 @@ impl Trust {
             crls: at(&section.crl_file),
             require_crls: section.require_crls,
         };
-        let loaded = sources.read(clock)?;
+        let loaded = sources.read(sources.text()?, clock)?;
         let look = section
             .look_seconds
             .map_or(LOOKED_AT_EVERY, |seconds| Duration::from_secs(u64::from(seconds.get())));
@@ -123,7 +123,7 @@ impl Trust {
         if text == self.shared.now.read().unwrap_or_else(PoisonError::into_inner).text {
             return Ok(false);
         }
-        let loaded = self.shared.sources.read(clock)?;
+        let loaded = self.shared.sources.read(text, clock)?;
         *self.shared.now.write().unwrap_or_else(PoisonError::into_inner) = loaded;
         Ok(true)
     }
@@ -138,8 +138,8 @@ impl Sources {
         Ok((read(&self.anchors)?, read(&self.crls)?))
     }
 
-    fn read(&self, clock: &dyn Clock) -> Result<Loaded, Failure> {
-        let text = self.text()?;
+    /// What the files say that hold `text`.
+    fn read(&self, text: (Vec<u8>, Vec<u8>), clock: &dyn Clock) -> Result<Loaded, Failure> {
         let wrong = |file: &Option<PathBuf>, error: &dyn std::error::Error| {
             let file = file.clone().unwrap_or_default();
             Failure::usage(format_args!("{}: {}", file.display(), causes(error)))
