@@ -1,0 +1,10 @@
+{
+  "subject": {{ toJson .Subject }},
+  "keyUsage": ["digitalSignature", "certSign", "crlSign"],
+  "basicConstraints": {"isCA": true, "maxPathLen": 0},
+  "nameConstraints": {
+    "critical": true,
+    "permittedDNSDomains": ["example.org"],
+    "permittedURIDomains": ["example.org"]
+  }
+}
