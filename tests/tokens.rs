@@ -8,9 +8,9 @@ use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use serde_json::Value;
 use support::{
-    World,
-    certified::{Makers, TOKENS, ae, ae_with, going_on, prepared, request},
-    foreign::{openssl_with, status},
+    KEY, World,
+    certified::{CERTIFICATES, Makers, TOKENS, ae, ae_with, going_on, prepared, request, write},
+    foreign::{alert_number, openssl_with, status},
 };
 use testkit::Process;
 
@@ -182,4 +182,107 @@ fn our_own_device_attaches_by_token() {
     fs::remove_file(&kept).unwrap();
     let request = ["device", "request", "--device", "device.toml", "retrieve", OWN.trim_start_matches("/~")];
     drop(story.world.run(&request).success());
+}
+
+/// What the certified listener is called, and the name for tokens beside it.
+const HERE: &str = "in-cse.example.org";
+const FOR_TOKENS: &str = "tokens.example.org";
+
+/// One listener for keys and certificates under one name and tokens under another, with a device of each kind.
+struct ByName {
+    world: World,
+    token: String,
+}
+
+impl ByName {
+    fn start(seed: u64) -> Self {
+        let makers = Makers::new(seed);
+        let address = "address = \"127.0.0.1:0\"\n";
+        let names = format!("{address}server_names = [\"{HERE}\"]\ntoken_names = [\"{FOR_TOKENS}\"]\n");
+        let mut world = prepared(&makers, &CERTIFICATES.replacen(address, &names, 1));
+        write(world.folder.path(), "phone", &makers.application("//example.org/in-cse/Cphone"));
+        fs::write(world.path("key.hex"), KEY).unwrap();
+        world.serve();
+        let add = ["credential", "add", "--psk-identity", "light@example.org", "--key-file", "key.hex"];
+        let whose = ["--ae-id", "//example.org/in-cse/Clight"];
+        drop(world.run(&[&add[..], &whose].concat()).success());
+        let token = token(&world, LAMP);
+        Self { world, token }
+    }
+
+    fn client(&self, name: &str, more: &[&str]) -> Process {
+        let name = if name.is_empty() { vec!["-noservername"] } else { vec!["-servername", name] };
+        openssl_with(self.world.address, &[&["-tls1_2"], &name[..], more].concat())
+    }
+
+    /// The client with the application's certificate.
+    fn certified(&self, name: &str, more: &[&str]) -> Process {
+        let file = |file: &str| self.world.path(file).to_str().unwrap().to_owned();
+        let (certificate, key) = (file("phone.pem"), file("phone.key"));
+        let own = ["-cert", &certificate, "-cert_chain", &certificate, "-key", &key];
+        self.client(name, &[&own[..], more].concat())
+    }
+}
+
+/// Which clients a listener serves is decided by the name that they ask for: under each name those of its kind.
+#[test]
+fn the_name_tells_who_shows_a_token() {
+    let story = ByName::start(26);
+    let refused =
+        |name: &str, more: &[&str]| story.client(name, more).wait_for_line("an alert", alert_number);
+    let key = ["-cipher", "PSK-AES128-CBC-SHA256", "-psk_identity", "light@example.org", "-psk", KEY];
+    let digest = story.world.digest();
+    // Without a certificate where one is asked for, by name or by default; by a key where there is none; elsewhere.
+    assert_eq!(refused(HERE, &[]), 40);
+    assert_eq!(refused("", &[]), 40);
+    assert_eq!(refused(FOR_TOKENS, &key), 40);
+    for more in [&[][..], &key] {
+        assert_eq!(refused("elsewhere.example.org", more), 112);
+    }
+    // Who has proved itself in another way shows no token, and a certificate proves nothing where none is asked for.
+    assert_eq!(answer(&mut story.certified(HERE, &[]), &with(&story.token)), "4106");
+    assert_eq!(answer(&mut story.certified(FOR_TOKENS, &[]), &ae("Cphone")), "4107");
+    assert_eq!(answer(&mut story.client(FOR_TOKENS, &[]), &ae("Clamp")), "4107");
+    assert_eq!(story.world.digest(), digest);
+    assert_eq!(answer(&mut story.client(&FOR_TOKENS.to_uppercase(), &[]), &with(&story.token)), "2001");
+    assert_eq!(answer(&mut story.certified(HERE, &[]), &ae("Cphone")), "2001");
+    assert_eq!(answer(&mut story.client("", &key), &ae("Clight")), "2001");
+    // Our own device has to be told the name; otherwise it asks for that of the registrar.
+    for (name, code) in [(Some(FOR_TOKENS), 0), (None, 1)] {
+        let name = name.map(|name| format!("server_name = \"{name}\"\n")).unwrap_or_default();
+        let device = format!(
+            "[registrar]\naddress = \"{}\"\ncse_id = \"//example.org/in-cse\"\n{name}\n[registrar.trust]\n\
+             roots_file = \"root.pem\"\n\n[credential]\ntoken_file = \"token\"\n\n\
+             [ae]\nstem = \"Clamp\"\nname = \"ae_Clamp\"\napp_id = \"Nlight.example\"\n",
+            story.world.address
+        );
+        fs::write(story.world.path("device.toml"), device).unwrap();
+        fs::write(story.world.path("token"), &story.token).unwrap();
+        let attached = story.world.run(&["device", "attach", "--device", "device.toml"]);
+        assert_eq!(attached.code(), code, "{}{}", attached.stdout, attached.stderr);
+    }
+}
+
+/// F-15: a session that was made under one name is not resumed under the other.
+#[test]
+fn no_session_goes_from_one_name_to_the_other() {
+    let story = ByName::start(27);
+    let (lamp, phone) = (story.world.path("lamp"), story.world.path("phone"));
+    let (lamp, phone) = (lamp.to_str().unwrap(), phone.to_str().unwrap());
+    let by_token = &mut story.client(FOR_TOKENS, &["-sess_out", lamp]);
+    assert_eq!(answer(by_token, &with(&story.token)), "2001");
+    let by_certificate = &mut story.certified(HERE, &["-sess_out", phone]);
+    assert_eq!(answer(by_certificate, &ae("Cphone")), "2001");
+    for name in [HERE, ""] {
+        let elsewhere = story.client(name, &["-sess_in", lamp]);
+        assert_eq!(elsewhere.wait_for_line("an alert", alert_number), 40, "{name}: asked for a certificate");
+    }
+    let mut elsewhere = story.certified(FOR_TOKENS, &["-sess_in", phone]);
+    elsewhere.wait_for_line("a full handshake", |line| line.starts_with("New, TLSv1.2").then_some(()));
+    let get = request("GET", "/~/in-cse/Cphone", "Cphone", None, "");
+    assert_eq!(answer(&mut elsewhere, &get), "4107");
+    for (name, session) in [(FOR_TOKENS, lamp), (HERE, phone)] {
+        let resumed = story.certified(name, &["-sess_in", session]);
+        resumed.wait_for_line("a resumed session", |line| line.starts_with("Reused, TLSv1.2").then_some(()));
+    }
 }

@@ -2,7 +2,7 @@
 //! OpenSSL gets it.
 //!
 //! ```text
-//! ClientHello -- offers a session --> AwaitSession: resume it? -----------+ yes: OpenSSL goes on alone
+//! Silence: ClientHello -- offers a session --> AwaitSession: resume it? --+ yes: OpenSSL goes on alone
 //!      |                                   | no                           |
 //!      +-----------------------------------+--> ServerHello               |
 //!           pre-shared key suite: AwaitKeyExchange -> AwaitKey ---------->|
@@ -18,12 +18,11 @@ use crate::{
     SessionHandle, Suite, TicketKeys, Verdict,
     cke::{ClientKeyExchange, KeyExchangeReader, Outcome},
     client_hello::{self, ClientHello, Peek},
-    engine::{alert, approach_error, handshake},
+    engine::{alert, approach_error, handshake, server_stream},
     error::Complaint,
     kept,
     proving::Proving,
     record::{self, HEADER, Header, MAX_PAYLOAD},
-    session::Resumable,
     slot::{self, ServerSlot},
     transport::MemIo,
 };
@@ -38,11 +37,13 @@ const MAX_HELD: usize = HEADER + MAX_PAYLOAD;
 pub(crate) struct Silence {
     context: ServerContext,
     held: Vec<u8>,
+    /// So many octets must be there for news.
+    needs: usize,
 }
 
 impl Silence {
     pub(crate) const fn new(context: ServerContext) -> Self {
-        Self { context, held: Vec::new() }
+        Self { context, held: Vec::new(), needs: HEADER }
     }
 
     pub(crate) fn room(&self) -> usize {
@@ -54,18 +55,33 @@ impl Silence {
         self.held.extend_from_slice(octets);
     }
 
-    pub(crate) const fn context(&self) -> &ServerContext {
-        &self.context
-    }
-
-    /// What follows it, once the first record is whole or cannot become one that is acceptable.
-    pub(crate) fn broken(&mut self) -> Result<Option<Approach>, Error> {
+    /// What follows it, once the first record is whole or cannot become one that is acceptable; where the
+    /// ClientHello is read ahead, once that is whole.
+    pub(crate) fn broken(&mut self) -> Result<Option<(Approach, SslStream<MemIo>)>, Error> {
+        if self.held.len() < self.needs {
+            return Ok(None);
+        }
         let Some(header) = self.held.first_chunk::<HEADER>() else { return Ok(None) };
         let header = Header::read(*header).ok_or(Error::NotTls)?;
         if header.payload <= MAX_HELLO && self.held.len() < HEADER + header.payload {
             return Ok(None);
         }
-        Ok(Some(Approach::new(&self.context, std::mem::take(&mut self.held))))
+        let message = match self.context.reads_ahead().then(|| client_hello::peek(&self.held)) {
+            // One that does not fit here with its records is OpenSSL's to judge.
+            Some(Peek::Needs(octets)) if octets <= MAX_HELD => {
+                self.needs = octets;
+                return Ok(None);
+            }
+            Some(Peek::Message(message)) => Some(message),
+            Some(Peek::Needs(_) | Peek::SomethingElse) | None => None,
+        };
+        let hello = message.as_deref().and_then(ClientHello::read);
+        let context = self.context.asked_for(hello.and_then(|hello| hello.server_name));
+        let stream = server_stream(context)?;
+        let offered = hello.and_then(|hello| offered(&hello, context, &stream));
+        let mut approach = Approach::new(context, offered);
+        approach.held = std::mem::take(&mut self.held);
+        Ok(Some((approach, stream)))
     }
 }
 
@@ -80,15 +96,8 @@ pub(crate) struct Approach {
 }
 
 enum Wait {
-    /// Only where sessions are resumed: the first message, of which so many octets must be there for news.
-    AwaitOffer {
-        octets: usize,
-        resumable: Resumable,
-    },
     AwaitSession(SessionHandle),
-    AwaitClientHello {
-        seen: usize,
-    },
+    AwaitClientHello { seen: usize },
     AwaitKeyExchange(KeyExchangeReader),
     AwaitKey(ClientKeyExchange),
     AwaitSignature,
@@ -107,22 +116,19 @@ pub(crate) enum Advance {
 }
 
 impl Approach {
-    fn new(context: &ServerContext, held: Vec<u8>) -> Self {
-        let wait = match context.resumable() {
-            Some(resumable) => Wait::AwaitOffer { octets: 0, resumable },
-            None => Wait::AwaitClientHello { seen: 0 },
-        };
-        Self { held, wait, clients: context.clients(), tickets: context.tickets().cloned(), granted: None }
+    fn new(context: &ServerContext, offered: Option<SessionHandle>) -> Self {
+        let wait = offered.map_or(Wait::AwaitClientHello { seen: 0 }, Wait::AwaitSession);
+        let tickets = context.tickets().cloned();
+        Self { held: Vec::new(), wait, clients: context.clients(), tickets, granted: None }
     }
 
     /// How many octets may wait here; none while an answer is awaited.
     pub(crate) fn room(&self) -> usize {
         match self.wait {
             Wait::AwaitSession(_) | Wait::AwaitKey(_) | Wait::AwaitVerdict(_) | Wait::Refused(_) => 0,
-            Wait::AwaitOffer { .. }
-            | Wait::AwaitClientHello { .. }
-            | Wait::AwaitKeyExchange(_)
-            | Wait::AwaitSignature => MAX_HELD.saturating_sub(self.held.len()),
+            Wait::AwaitClientHello { .. } | Wait::AwaitKeyExchange(_) | Wait::AwaitSignature => {
+                MAX_HELD.saturating_sub(self.held.len())
+            }
         }
     }
 
@@ -134,16 +140,6 @@ impl Approach {
     pub(crate) fn advance(&mut self, stream: &mut SslStream<MemIo>) -> Result<Advance, Error> {
         loop {
             match &mut self.wait {
-                Wait::AwaitOffer { octets, resumable } => {
-                    if self.held.len() < *octets {
-                        return Ok(Advance::WantsInput);
-                    }
-                    self.wait = match offered(&self.held, *resumable, stream) {
-                        Offer::Unknown { octets } => Wait::AwaitOffer { octets, resumable: *resumable },
-                        Offer::Session(handle) => Wait::AwaitSession(handle),
-                        Offer::Nothing => Wait::AwaitClientHello { seen: 0 },
-                    };
-                }
                 Wait::AwaitSession(handle) => return Ok(Advance::NeedsSession(handle.clone())),
                 Wait::AwaitClientHello { seen } => match next_hello(&mut self.held, seen, stream)? {
                     Hello::Incomplete => return Ok(Advance::WantsInput),
@@ -277,31 +273,20 @@ enum Next {
     HandOver(Proving),
 }
 
-enum Offer {
-    /// It takes so many octets to know.
-    Unknown {
-        octets: usize,
-    },
-    Session(SessionHandle),
-    Nothing,
-}
-
-/// What the ClientHello in `held` offers to resume.
-fn offered(held: &[u8], resumable: Resumable, stream: &SslStream<MemIo>) -> Offer {
-    let message = match client_hello::peek(held) {
-        // One that does not fit here with its records is OpenSSL's to judge.
-        Peek::Needs(octets) if octets <= MAX_HELD => return Offer::Unknown { octets },
-        Peek::Message(message) => message,
-        Peek::Needs(_) | Peek::SomethingElse => return Offer::Nothing,
-    };
-    let Some(hello) = ClientHello::read(&message) else { return Offer::Nothing };
+/// What the ClientHello offers to resume.
+fn offered(
+    hello: &ClientHello<'_>,
+    context: &ServerContext,
+    stream: &SslStream<MemIo>,
+) -> Option<SessionHandle> {
+    let resumable = context.resumable()?;
     if let Some(slot) = slot::server_slot(stream.ssl()) {
         slot.hear(slot::Hello {
             server_name: hello.server_name.map(str::to_owned),
             extended_master_secret: hello.extended_master_secret,
         });
     }
-    resumable.offered(&hello).map_or(Offer::Nothing, Offer::Session)
+    resumable.offered(hello)
 }
 
 enum Hello {

@@ -7,7 +7,7 @@ use crate::{
     Alert, ClientContext, ClientPsk, ClientSession, Error, IdentityAsSent, NewSession, Presented, Proved,
     ServerContext, SessionAnswer, SessionHandle, Suite,
     approach::{Advance, Approach, Silence},
-    engine::{clear_errors, handshake, handshake_error, has_closed, server_stream},
+    engine::{clear_errors, handshake, handshake_error, has_closed},
     error::{Complaint, complaint},
     proving::Proving,
     session::new_session,
@@ -96,7 +96,7 @@ pub struct Association {
 }
 
 enum Stage {
-    /// Server: up to the first whole record. Who stays silent costs next to nothing.
+    /// Server: up to the first whole record, or the whole ClientHello. Who stays silent costs next to nothing.
     Silence(Silence),
     /// Server: as long as answers from outside may be needed, read here before OpenSSL reads it.
     Approach(Box<Approach>),
@@ -236,8 +236,8 @@ impl Association {
             let advance = match (&mut self.stage, &mut self.stream) {
                 (Stage::Silence(silence), stream) => match silence.broken()? {
                     None => Advance::WantsInput,
-                    Some(approach) => {
-                        *stream = Some(server_stream(silence.context())?);
+                    Some((approach, made)) => {
+                        *stream = Some(made);
                         self.stage = Stage::Approach(Box::new(approach));
                         continue;
                     }

@@ -1,4 +1,7 @@
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use keys::Secret;
 use openssl::{
@@ -68,7 +71,11 @@ pub struct ServerContext {
     clients: ClientProof,
     resumable: Option<Resumable>,
     tickets: Option<TicketKeys>,
+    others: Others,
 }
+
+/// Servers of their own for some names, which are in lower case.
+type Others = Arc<BTreeMap<String, ServerContext>>;
 
 impl ServerContext {
     /// A server with these suites, in its own order of preference, under these names, and nothing else: see
@@ -91,7 +98,18 @@ impl ServerContext {
             clients: ClientProof::default(),
             staple: None,
             resumption: None,
+            others: BTreeMap::new(),
         }
+    }
+
+    /// Whether a choice depends on what the ClientHello says, before OpenSSL sees it.
+    pub(crate) fn reads_ahead(&self) -> bool {
+        self.resumable.is_some() || !self.others.is_empty()
+    }
+
+    /// The server for clients that ask for this name.
+    pub(crate) fn asked_for(&self, name: Option<&str>) -> &Self {
+        name.and_then(|name| self.others.get(&name.to_ascii_lowercase())).unwrap_or(self)
     }
 
     pub(crate) const fn ssl_context(&self) -> &SslContext {
@@ -120,6 +138,7 @@ pub struct ServerContextBuilder {
     clients: ClientProof,
     staple: Option<Staple>,
     resumption: Option<Resumption>,
+    others: BTreeMap<String, ServerContext>,
 }
 
 impl ServerContextBuilder {
@@ -166,6 +185,15 @@ impl ServerContextBuilder {
         self
     }
 
+    /// Gives clients that ask for `name` in SNI, compared without regard to ASCII case, another server, which is to
+    /// know that name: other suites, other proofs. Which one it is, is decided by the ClientHello, before either of
+    /// them sees it. Clients that send no name get this one.
+    #[must_use]
+    pub fn under(mut self, name: &str, server: ServerContext) -> Self {
+        self.others.insert(name.to_ascii_lowercase(), server);
+        self
+    }
+
     /// Makes the context.
     ///
     /// # Errors
@@ -180,8 +208,9 @@ impl ServerContextBuilder {
         let mut context = common(SslMethod::tls_server(), &policy)?;
         context.set_options(SslOptions::CIPHER_SERVER_PREFERENCE);
         slot::install_server(&mut context)?;
-        let names = self.names;
-        context.set_servername_callback(move |ssl, alert| check_name(&names, ssl, alert));
+        let (names, others) = (self.names, Others::new(self.others));
+        let elsewhere = Arc::clone(&others);
+        context.set_servername_callback(move |ssl, alert| check_name(&names, &elsewhere, ssl, alert));
         if policy.has_certificates() {
             let credential = self.credential.ok_or(CredentialError::Missing)?;
             install_credential(&mut context, &credential, self.raw_keys)?;
@@ -207,7 +236,7 @@ impl ServerContextBuilder {
         if policy.has_certificates() || resumable.is_some() {
             ossl::watch_messages(&mut context, note_message)?;
         }
-        Ok(ServerContext { ssl: context.build(), clients: self.clients, resumable, tickets })
+        Ok(ServerContext { ssl: context.build(), clients: self.clients, resumable, tickets, others })
     }
 }
 
@@ -323,10 +352,20 @@ impl AsRef<[u8]> for Exposed {
     }
 }
 
-fn check_name(names: &ServerNames, ssl: &SslRef, alert: &mut SslAlert) -> Result<(), SniError> {
+fn check_name(
+    names: &ServerNames,
+    others: &Others,
+    ssl: &SslRef,
+    alert: &mut SslAlert,
+) -> Result<(), SniError> {
     // The callback also runs for a ClientHello without the extension.
-    if ssl.servername_raw(NameType::HOST_NAME).is_none() || names.accept(ssl.servername(NameType::HOST_NAME))
-    {
+    if ssl.servername_raw(NameType::HOST_NAME).is_none() {
+        return Ok(());
+    }
+    let name = ssl.servername(NameType::HOST_NAME);
+    // Who asks for another server in a way that only OpenSSL can read gets neither.
+    let elsewhere = name.is_some_and(|name| others.contains_key(&name.to_ascii_lowercase()));
+    if names.accept(name) && !elsewhere {
         return Ok(());
     }
     if let Some(slot) = slot::server_slot(ssl) {

@@ -6,6 +6,7 @@
     reason = "a test that cannot go on has failed, helpers included"
 )]
 
+mod by_name;
 mod certificate;
 mod handshake;
 mod hostile;

@@ -76,9 +76,6 @@ impl<'a> Gates<'a> {
     /// Reads what the listener's section names, and says how its peers are met and judged.
     pub(crate) async fn open(&mut self, section: &ListenerSection) -> Result<(ServerTls, Verifier), Failure> {
         let folder = self.folder();
-        if let Some(contradiction) = section.contradiction() {
-            return Err(Failure::usage(format_args!("listener {}, {contradiction}", section.address)));
-        }
         let own = match &section.certificate {
             Some(certificate) => Some(Own::load(certificate, folder, self.clock.now())?),
             None => None,

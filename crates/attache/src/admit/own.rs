@@ -1,17 +1,17 @@
 //! What a listener proves itself with.
 
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use certificate::{Anchors, Chain, Flavour, Rule, check_profile};
 use net::{
     ClientIdentity, ClientProof, PrivateKey, Resumption, ServerContext, ServerCredential, ServerNames,
-    Staple, TicketKeys,
+    Staple, SuitePolicy, TicketKeys,
 };
 use onem2m::time::Timestamp;
 
 use super::{Trust, trust::read};
 use crate::{
-    config::{Accept, CertificateSection, ListenerSection},
+    config::{CertificateSection, ListenerSection},
     outcome::{Failure, causes},
 };
 
@@ -97,25 +97,38 @@ pub(crate) fn tls_of(
     tickets: Option<TicketKeys>,
     staple: Option<Staple>,
 ) -> Result<ServerContext, Failure> {
-    let names = if section.server_names.is_empty() {
-        ServerNames::Any
-    } else {
-        ServerNames::Only(section.server_names.iter().map(|name| name.to_ascii_lowercase()).collect())
+    let wrong = |error: net::AssociationError| {
+        Failure::usage(format_args!("listener {}: {}", section.address, causes(&error)))
     };
-    let mut builder = ServerContext::builder(&section.policy()).names(names);
-    if let (Some(own), Some(certificate)) = (own, &section.certificate) {
-        builder = builder.credential(own.credential()).raw_keys(certificate.raw_public_keys);
+    let builder = |policy: &SuitePolicy, names: &BTreeSet<String>| {
+        let mut builder = ServerContext::builder(policy);
+        if !names.is_empty() {
+            let names = names.iter().map(|name| name.to_ascii_lowercase()).collect();
+            builder = builder.names(ServerNames::Only(names));
+        }
+        if let (Some(own), Some(certificate)) = (own, &section.certificate) {
+            builder = builder.credential(own.credential()).raw_keys(certificate.raw_public_keys);
+        }
+        if let Some(staple) = &staple {
+            builder = builder.staple(staple.clone());
+        }
+        if let Some(tickets) = &tickets {
+            let tickets = Some(tickets.clone());
+            builder = builder.resumption(Resumption { tickets, ids: true, for_psk: false });
+        }
+        builder
+    };
+    let for_tokens =
+        |names| builder(&section.token_policy(), names).clients(ClientProof::Token).build().map_err(wrong);
+    if section.is_for_tokens_alone() {
+        return for_tokens(&section.server_names);
     }
-    if section.accepts(Accept::Token) {
-        builder = builder.clients(ClientProof::Token);
+    let mut server = builder(&section.policy(), &section.server_names);
+    if !section.token_names.is_empty() {
+        let tokens = for_tokens(&section.token_names)?;
+        for name in &section.token_names {
+            server = server.under(name, tokens.clone());
+        }
     }
-    if let Some(staple) = staple {
-        builder = builder.staple(staple);
-    }
-    if let Some(tickets) = tickets {
-        builder = builder.resumption(Resumption { tickets: Some(tickets), ids: true, for_psk: false });
-    }
-    builder
-        .build()
-        .map_err(|error| Failure::usage(format_args!("listener {}: {}", section.address, causes(&error))))
+    server.build().map_err(wrong)
 }

@@ -1,4 +1,9 @@
-use std::{collections::BTreeSet, net::SocketAddr, num::NonZeroU32, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, SocketAddr},
+    num::NonZeroU32,
+    path::PathBuf,
+};
 
 use identity::Flavour;
 use net::SuitePolicy;
@@ -14,11 +19,16 @@ pub(crate) struct ListenerSection {
     pub(crate) address: SocketAddr,
     /// Where devices reach it: `host:port`. Default: `address`, unless that stands for all addresses of this machine.
     pub(crate) advertise: Option<HostPort>,
-    /// How peers prove who they are. Default: `psk`, and `certificate` where there is one of our own.
+    /// How peers prove who they are. Default: `psk`, `certificate` where there is one of our own, and `token` where
+    /// there are names for that.
     accept: Option<BTreeSet<Accept>>,
     /// Names that peers may ask for in SNI. Default: any.
     #[serde(default)]
     pub(crate) server_names: BTreeSet<String>,
+    /// Names in SNI for peers that have an identity token and nothing else. Who asks for one of them is not asked for
+    /// a certificate; who asks for none of them has no use for a token.
+    #[serde(default)]
+    pub(crate) token_names: BTreeSet<String>,
     /// Cipher suites by their standard names, most preferred first. Default: forward secrecy and AEAD first,
     /// `TLS_PSK_WITH_AES_128_CBC_SHA256` among the last.
     #[serde(default, deserialize_with = "suites")]
@@ -41,7 +51,7 @@ pub(crate) enum Accept {
     Psk,
     /// A certificate or raw public key (TS-0003 §8.2.2.2).
     Certificate,
-    /// An identity token in the registration (draft clause x.y.7); with no other beside it.
+    /// An identity token in the registration (draft clause x.y.7); beside another way under names of its own.
     Token,
 }
 
@@ -117,22 +127,32 @@ impl ListenerSection {
             None => match way {
                 Accept::Psk => true,
                 Accept::Certificate => self.certificate.is_some(),
-                Accept::Token => false,
+                Accept::Token => !self.token_names.is_empty(),
             },
         }
     }
 
-    /// The suites that go with what it accepts.
+    /// Whether an identity token is all that is accepted, under whatever name.
+    pub(crate) fn is_for_tokens_alone(&self) -> bool {
+        self.accepts(Accept::Token) && !self.accepts(Accept::Psk) && !self.accepts(Accept::Certificate)
+    }
+
+    /// The suites that go with what it accepts besides tokens.
     pub(crate) fn policy(&self) -> SuitePolicy {
         match &self.suites {
             Some(chosen) => chosen.clone(),
-            None if self.accepts(Accept::Token) => SuitePolicy::default().with_certificates(),
             None => match (self.accepts(Accept::Psk), self.accepts(Accept::Certificate)) {
                 (true, false) => SuitePolicy::default(),
                 (false, true) => SuitePolicy::default().with_certificates().certificates_only(),
                 _ => SuitePolicy::default().with_certificates(),
             },
         }
+    }
+
+    /// The suites for peers with a token.
+    pub(crate) fn token_policy(&self) -> SuitePolicy {
+        let policy = self.suites.clone().unwrap_or_else(|| SuitePolicy::default().with_certificates());
+        policy.certificates_only()
     }
 
     /// How it is announced: `provisioned keys, certificates`.
@@ -144,25 +164,71 @@ impl ListenerSection {
         ];
         let ways: Vec<&str> =
             ways.into_iter().filter(|(way, _)| self.accepts(*way)).map(|(_, name)| name).collect();
-        ways.join(", ")
+        let mut ways = ways.join(", ");
+        if !self.token_names.is_empty() {
+            let names: Vec<&str> = self.token_names.iter().map(String::as_str).collect();
+            ways.push_str(&format!(" as {}", names.join(" or ")));
+        }
+        ways
     }
 
-    /// What in it does not go together, if anything.
-    pub(crate) fn contradiction(&self) -> Option<&'static str> {
+    /// Whether what is in it goes together.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        self.contradiction().map_or(Ok(()), |what| Err(format!("[[listener]] {}, {what}", self.address)))
+    }
+
+    fn contradiction(&self) -> Option<String> {
         let (psk, certificate, token) =
             (self.accepts(Accept::Psk), self.accepts(Accept::Certificate), self.accepts(Accept::Token));
-        if token && (psk || certificate) {
-            Some(
-                "accept: token clients need a listener of their own, for one handshake cannot both ask for a certificate and not ask for one",
-            )
-        } else if (token || certificate) && self.certificate.is_none() {
-            Some("certificate: needed where certificates or tokens are accepted")
-        } else if !(psk || certificate || token) {
-            Some("accept: expected at least one of psk, certificate, token")
-        } else {
-            None
+        let named = |key: &str, names: &BTreeSet<String>| {
+            let odd = names.iter().find(|name| !is_domain_name(name))?;
+            let odd: String = odd.chars().take(64).flat_map(char::escape_debug).collect();
+            Some(format!(
+                "{key}: \"{odd}\": expected a domain name, which is all that a peer can ask for (RFC 6066 §3)"
+            ))
+        };
+        if let Some(odd) =
+            named("server_names", &self.server_names).or_else(|| named("token_names", &self.token_names))
+        {
+            return Some(odd);
         }
+        let both = self
+            .token_names
+            .iter()
+            .find(|name| self.server_names.iter().any(|other| other.eq_ignore_ascii_case(name)));
+        if let Some(name) = both {
+            return Some(format!(
+                "token_names: \"{name}\" is in server_names too: under one name a peer is either asked for a certificate or not"
+            ));
+        }
+        let wrong = match (self.token_names.is_empty(), token, psk || certificate) {
+            (_, false, false) => "accept: expected at least one of psk, certificate, token",
+            (true, true, true) => {
+                "accept: token beside psk or certificate needs token_names, for one handshake cannot both ask for a certificate and not ask for one"
+            }
+            (false, false, _) => "token_names: of no use unless accept has token",
+            (false, true, false) => {
+                "token_names: of no use where token is all that is accepted; server_names has the names then"
+            }
+            _ if (token || certificate) && self.certificate.is_none() => {
+                "certificate: needed where certificates or tokens are accepted"
+            }
+            _ if token && self.token_policy().suites().is_empty() => {
+                "suites: none of them is for peers with an identity token, TLS_ECDHE_ECDSA_… is"
+            }
+            _ => return None,
+        };
+        Some(wrong.to_owned())
     }
+}
+
+/// Whether a peer can ask for it in SNI: no address, no dot at the end (RFC 6066 §3).
+fn is_domain_name(name: &str) -> bool {
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.bytes().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_'))
+    };
+    name.len() <= 253 && name.split('.').all(label) && name.parse::<IpAddr>().is_err()
 }
 
 fn suites<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SuitePolicy>, D::Error> {

@@ -103,6 +103,7 @@ impl Config {
             return Err(wrong("the section [[listener]] is missing: expected at least one".into()));
         }
         config.limits.check().map_err(wrong)?;
+        config.listener.iter().try_for_each(ListenerSection::check).map_err(wrong)?;
         config.endpoints_are_distinct().map_err(wrong)?;
         if let Some(registrar) = &config.registrar {
             registrar.check(&config.cse).map_err(wrong)?;
@@ -211,6 +212,42 @@ address = "127.0.0.1:8443"
         let infrastructure = MINIMAL.replace("base_name", "kind = \"in\"\nbase_name");
         let message = parse(&format!("{infrastructure}{registrar}")).unwrap_err();
         assert!(message.contains("an IN-CSE registers with none of its own service provider"), "{message}");
+    }
+
+    /// Under one name a peer is asked for a certificate or it is not.
+    #[test]
+    fn a_listener_for_tokens_beside_others_has_names_for_them() {
+        const OWN: &str = "[listener.certificate]\nchain_file = \"c\"\nkey_file = \"k\"\n";
+        let with = |keys: &str, more: &str| parse(&format!("{MINIMAL}{keys}\n{more}"));
+        let names = "token_names = [\"t.example.org\"]";
+        let listener = with(names, OWN).unwrap().listener.remove(0);
+        assert_eq!(listener.ways(), "provisioned keys, certificates, identity tokens as t.example.org");
+        assert!(!listener.is_for_tokens_alone());
+        assert!(listener.token_policy().suites().iter().all(|suite| suite.is_certificate()));
+        with(&format!("{names}\naccept = [\"psk\", \"token\"]"), OWN).unwrap();
+        assert!(with("accept = [\"token\"]", OWN).unwrap().listener.remove(0).is_for_tokens_alone());
+        let suites = "suites = [\"TLS_PSK_WITH_AES_128_CCM_8\"]";
+        for (keys, more, expected) in [
+            ("accept = [\"psk\", \"token\"]", OWN, "token beside psk or certificate needs token_names"),
+            (&format!("{names}\naccept = [\"psk\"]"), OWN, "token_names: of no use unless accept has token"),
+            (&format!("{names}\naccept = [\"token\"]"), OWN, "server_names has the names then"),
+            (
+                &format!("{names}\nserver_names = [\"T.example.org\"]"),
+                OWN,
+                "\"t.example.org\" is in server_names too",
+            ),
+            (names, "", "certificate: needed where"),
+            (&format!("{names}\n{suites}"), OWN, "suites: none of them is for peers with an identity token"),
+            ("accept = []", "", "accept: expected at least one of psk, certificate, token"),
+            ("token_names = [\"127.0.0.1\"]", OWN, "token_names: \"127.0.0.1\": expected a domain name"),
+            ("server_names = [\"gw.\"]", "", "server_names: \"gw.\": expected a domain name"),
+            ("server_names = [\"\"]", "", "server_names: \"\": expected a domain name"),
+            ("token_names = [\"a b\"]", OWN, "token_names: \"a b\": expected a domain name"),
+        ] {
+            let message = with(keys, more).unwrap_err();
+            let start = "/etc/attache/attache.toml: [[listener]] 127.0.0.1:8443, ";
+            assert!(message.starts_with(start) && message.contains(expected), "{expected}: {message}");
+        }
     }
 
     fn parse(text: &str) -> Result<Config, String> {
