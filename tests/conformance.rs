@@ -208,17 +208,62 @@ fn the_table_names_tests_that_exist() {
     for row in table.lines().filter(|line| line.starts_with("| F-") || line.starts_with("| X")) {
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();
         assert!(numbers.insert(cells[1].to_owned()), "{} twice", cells[1]);
-        let tests: Vec<&str> = cells[4].split('`').skip(1).step_by(2).collect();
-        assert!(!tests.is_empty(), "{row}");
-        for test in tests {
-            let (file, name) = test.split_once(' ').unwrap();
-            let source = fs::read_to_string(root.join(file)).unwrap();
-            assert!(source.contains(&format!("fn {name}(")), "{file} has no test {name}");
-        }
+        names_tests(&root, cells[4]);
     }
     let here = (1..=16).chain([19]).chain(21..=24).map(|number| format!("F-{number:02}"));
     let expected = here.chain((1..=12).chain([14]).map(|number| format!("X{number}")));
     for number in expected {
         assert!(numbers.contains(&number), "{number} is not in the table");
+    }
+}
+
+/// The certificate profile: every clause with a "shall" is there, with certificates that obey and such as break it, or
+/// with the reason why no certificate can.
+#[test]
+fn the_profile_names_tests_that_exist() {
+    const CLAUSES: [&str; 18] = [
+        "8.1.2.2",
+        "8.1.2.3",
+        "8.1.2.4",
+        "8.1.2.5",
+        "10.1.1.1",
+        "10.1.1.2",
+        "10.1.1.3",
+        "10.1.1.4.1",
+        "10.1.1.4.2",
+        "10.1.1.5",
+        "10.1.1.6",
+        "10.1.1.7",
+        "10.1.1.8",
+        "10.1.2",
+        "10.1.3",
+        "10.1.4",
+        "10.2.1",
+        "10.2.3",
+    ];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let table = fs::read_to_string(root.join("docs/conformance.md")).unwrap();
+    let mut clauses = BTreeSet::new();
+    for row in table.lines().filter(|line| line.starts_with("| §")) {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        clauses.insert(cells[1].trim_start_matches('§'));
+        if let Some(reason) = cells[3].strip_prefix('–') {
+            assert!(reason.len() > 10 && cells[4] == "–", "no reason: {row}");
+            continue;
+        }
+        names_tests(&root, cells[3]);
+        names_tests(&root, cells[4]);
+    }
+    assert_eq!(clauses, BTreeSet::from(CLAUSES));
+}
+
+/// The tests that a cell of a table names, as file and function; at least one.
+fn names_tests(root: &Path, cell: &str) {
+    let mut tests = cell.split('`').skip(1).step_by(2).peekable();
+    assert!(tests.peek().is_some(), "no test: {cell}");
+    for test in tests {
+        let (file, name) = test.split_once(' ').unwrap();
+        let source = fs::read_to_string(root.join(file)).unwrap();
+        assert!(source.contains(&format!("fn {name}(")), "{file} has no test {name}");
     }
 }

@@ -40,6 +40,20 @@ const KNOWN: [ObjectIdentifier; 11] = [
     INHIBIT_ANY_POLICY,
 ];
 
+/// Extensions that must be critical, or must not be, wherever they stand, and the clause of RFC 5280 that says so.
+/// The others depend on what else is in the certificate, or are as their issuer likes.
+const CRITICALITY: [(ObjectIdentifier, bool, &str); 4] = [
+    (AUTHORITY_KEY_IDENTIFIER, false, "RFC 5280 §4.2.1.1"),
+    (SUBJECT_KEY_IDENTIFIER, false, "RFC 5280 §4.2.1.2"),
+    (POLICY_CONSTRAINTS, true, "RFC 5280 §4.2.1.11"),
+    (INHIBIT_ANY_POLICY, true, "RFC 5280 §4.2.1.14"),
+];
+
+/// Whether such extensions must be critical, and the clause, where there is one.
+pub(crate) fn criticality(oid: &ObjectIdentifier) -> Option<(bool, &'static str)> {
+    CRITICALITY.iter().find(|(ruled, ..)| ruled == oid).map(|(_, critical, clause)| (*critical, *clause))
+}
+
 pub(crate) fn is_known(oid: &ObjectIdentifier) -> bool {
     KNOWN.contains(oid)
 }

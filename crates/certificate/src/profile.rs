@@ -3,6 +3,7 @@
 use der::asn1::ObjectIdentifier;
 use openssl::error::ErrorStack;
 use x509_cert::certificate::Version;
+use x509_cert::ext::pkix::BasicConstraints;
 use x509_cert::spki::AlgorithmIdentifierOwned;
 use x509_cert::time::Time;
 
@@ -102,6 +103,8 @@ fn field_rules(certificate: &Certificate, index: usize) -> Vec<Violation> {
         Time::GeneralTime(time) => time.to_date_time().year() > LAST_UTC_YEAR,
     });
     demand(well_encoded, Rule::DateEncoding, "validity");
+    demand(fields.issuer_unique_id().is_none(), Rule::UniqueIdentifier, "issuerUniqueID");
+    demand(fields.subject_unique_id().is_none(), Rule::UniqueIdentifier, "subjectUniqueID");
     broken
 }
 
@@ -116,6 +119,12 @@ fn extension_rules(certificate: &Certificate, index: usize) -> Vec<Violation> {
         seen.push(oid);
         if extension.critical && !extension::is_known(&oid) {
             broken.push(Violation::new(Rule::CriticalExtension, index, &title(&oid)));
+        }
+        if let Some((critical, clause)) = extension::criticality(&oid)
+            && critical != extension.critical
+        {
+            let rule = if critical { Rule::Critical } else { Rule::NotCritical };
+            broken.push(Violation::new(rule, index, &title(&oid)).under(clause));
         }
     }
     let is_ca = is_ca(certificate, index);
@@ -149,7 +158,7 @@ pub(crate) fn leaf_rules(leaf: &Certificate) -> Vec<Violation> {
         Ok(Some((constraints, _))) if constraints.ca => {
             broken.push(Violation::new(Rule::EndEntity, 0, "basicConstraints"));
         }
-        Ok(_) => {}
+        Ok(found) => broken.extend(no_ca_rules(leaf, found.map(|(constraints, _)| constraints))),
         Err(violation) => broken.push(violation),
     }
     if leaf.parsed.tbs_certificate().subject().is_empty() {
@@ -157,6 +166,17 @@ pub(crate) fn leaf_rules(leaf: &Certificate) -> Vec<Violation> {
             .map(|found| found.is_none_or(|extension| extension.critical));
         broken.extend(holds(critical, || Violation::new(Rule::SubjectAltNameCritical, 0, "subjectAltName")));
     }
+    broken
+}
+
+/// What a certificate that is no CA's must not say (RFC 5280 §4.2.1.3, §4.2.1.9).
+fn no_ca_rules(leaf: &Certificate, constraints: Option<BasicConstraints>) -> Vec<Violation> {
+    let mut broken = Vec::new();
+    if constraints.is_some_and(|constraints| constraints.path_len_constraint.is_some()) {
+        broken.push(Violation::new(Rule::NoPathLength, 0, "basicConstraints"));
+    }
+    let signs = extension::key_usage(leaf, 0).map(|usage| usage.is_none_or(|usage| !usage.key_cert_sign()));
+    broken.extend(holds(signs, || Violation::new(Rule::NoKeyCertSign, 0, "keyUsage")));
     broken
 }
 

@@ -28,6 +28,12 @@ pub enum Rule {
     UnreadableExtension,
     /// There is no critical extension that is not known here.
     CriticalExtension,
+    /// An extension that must be critical is.
+    Critical,
+    /// An extension that must not be critical is not.
+    NotCritical,
+    /// Issuer and subject have no unique identifier.
+    UniqueIdentifier,
     /// The key is an elliptic curve key.
     KeyAlgorithm,
     /// The curve is P-256 and the key is a point on it.
@@ -50,6 +56,10 @@ pub enum Rule {
     PathLength,
     /// The key usage of an issuer includes `keyCertSign`.
     KeyCertSign,
+    /// The key usage of a certificate that is no CA's does not.
+    NoKeyCertSign,
+    /// A certificate that is no CA's says nothing of CAs below it.
+    NoPathLength,
     /// A CA certificate has a subject key identifier.
     SubjectKeyIdentifier,
     /// A certificate that is not self-signed has an authority key identifier.
@@ -95,6 +105,11 @@ impl Rule {
                 | Self::AuthorityKeyIdentifier
                 | Self::DateEncoding
                 | Self::SubjectAltNameCritical
+                | Self::Critical
+                | Self::NotCritical
+                | Self::UniqueIdentifier
+                | Self::NoKeyCertSign
+                | Self::NoPathLength
                 | Self::Constrained
                 | Self::OneName(_)
         )
@@ -115,6 +130,9 @@ impl Rule {
             Self::RepeatedExtension => ("stands there twice", "RFC 5280 §4.2"),
             Self::UnreadableExtension => ("cannot be read", "RFC 5280 §4.2"),
             Self::CriticalExtension => ("is critical and unknown", "RFC 5280 §4.2"),
+            Self::Critical => ("must be critical", "RFC 5280 §4.2.1"),
+            Self::NotCritical => ("must not be critical", "RFC 5280 §4.2.1"),
+            Self::UniqueIdentifier => ("must not be there", "RFC 5280 §4.1.2.8"),
             Self::KeyAlgorithm => ("must be an elliptic curve key (id-ecPublicKey)", "TS-0003 §10.1.1.1"),
             Self::Curve => ("must be a key on the curve P-256 (secp256r1)", "TS-0003 §10.1.1.1"),
             Self::PointFormat => ("must be an uncompressed point", "TS-0003 §10.1.1.1"),
@@ -134,6 +152,12 @@ impl Rule {
                 ("allows fewer CAs below this one than there are in the chain", "RFC 5280 §4.2.1.9")
             }
             Self::KeyCertSign => ("must include keyCertSign in the certificate of a CA", "RFC 5280 §4.2.1.3"),
+            Self::NoKeyCertSign => {
+                ("must not include keyCertSign, the certificate being no CA's", "RFC 5280 §4.2.1.3")
+            }
+            Self::NoPathLength => {
+                ("must not limit the CAs below, the certificate being no CA's", "RFC 5280 §4.2.1.9")
+            }
             Self::SubjectKeyIdentifier => ("is missing in the certificate of a CA", "RFC 5280 §4.2.1.2"),
             Self::AuthorityKeyIdentifier => ("is missing", "RFC 5280 §4.2.1.1"),
             Self::NameConstraints => {

@@ -7,6 +7,7 @@
     reason = "a test may fail loudly"
 )]
 
+mod clauses;
 mod constraints;
 mod factory;
 mod judge;

@@ -10,9 +10,9 @@ const CSE: &str = "mn-cse.in-cse.sp.example.org";
 const AE: &str = "m2m://sp.example.org/mn-cse/Clamp";
 const NODE: &str = "urn:gsma:imei:90420156-025763-0";
 const MEF: &str = "mef.example.org";
-const INDICATION: &str = "0.2.481.1";
+pub(crate) const INDICATION: &str = "0.2.481.1";
 
-fn name(flavour: Flavour) -> Vec<u8> {
+pub(crate) fn name(flavour: Flavour) -> Vec<u8> {
     match flavour {
         Flavour::Device => device(INDICATION, &[100, 3030, 10011]),
         Flavour::CseId => dns(CSE),
@@ -72,7 +72,7 @@ fn keyed(spki: Vec<u8>) -> Vec<Vec<u8>> {
     leaf(|draft| draft.spki = spki)
 }
 
-fn compressed() -> Vec<u8> {
+pub(crate) fn compressed() -> Vec<u8> {
     let whole = spki(&key());
     let point = &whole[26..];
     let short = [&[0x02 | point[64] & 1][..], &point[1..33]].concat();
@@ -141,7 +141,38 @@ fn broken_fields() -> Vec<(Rule, &'static str, Vec<Vec<u8>>)> {
             "certificate 0, basicConstraints",
             leaf(|draft| draft.put(BASIC, true, sequence(&boolean(true)))),
         ),
+        (
+            Rule::NoPathLength,
+            "certificate 0, basicConstraints",
+            leaf(|draft| draft.put(BASIC, true, sequence(&integer(&[0])))),
+        ),
+        (
+            Rule::NoKeyCertSign,
+            "certificate 0, keyUsage",
+            leaf(|draft| draft.usage(DIGITAL_SIGNATURE | KEY_CERT_SIGN)),
+        ),
+        (
+            Rule::UniqueIdentifier,
+            "certificate 0, subjectUniqueID",
+            leaf(|draft| draft.unique = context(2, &[0, 1])),
+        ),
+        (
+            Rule::UniqueIdentifier,
+            "certificate 0, issuerUniqueID",
+            leaf(|draft| draft.unique = context(1, &[0, 1])),
+        ),
+        (
+            Rule::NotCritical,
+            "certificate 0, authorityKeyIdentifier",
+            leaf(|draft| critical(draft, AKI, true)),
+        ),
     ]
+}
+
+/// Marks an extension.
+fn critical(draft: &mut Draft, id: &str, critical: bool) {
+    let found = draft.extensions.iter_mut().find(|extension| extension.0 == id).unwrap();
+    found.1 = critical;
 }
 
 fn broken_keys() -> Vec<(Rule, &'static str, Vec<Vec<u8>>)> {
@@ -234,6 +265,17 @@ fn broken_issuers() -> Vec<(Rule, &'static str, Vec<Vec<u8>>)> {
                 let tree = sequence(&[dns("example.org"), context(1, &[3])].concat());
                 draft.put(CONSTRAINTS, true, sequence(&tlv(0xa0, &tree)));
             }),
+        ),
+        (Rule::NotCritical, "certificate 1, subjectKeyIdentifier", below(|draft| critical(draft, SKI, true))),
+        (
+            Rule::Critical,
+            "certificate 1, policyConstraints",
+            below(|draft| draft.put(POLICY_CONSTRAINTS, false, sequence(&context(0, &[0])))),
+        ),
+        (
+            Rule::Critical,
+            "certificate 1, inhibitAnyPolicy",
+            below(|draft| draft.put("2.5.29.54", false, integer(&[0]))),
         ),
         (Rule::Issuer, "certificate 0, issuer", nameless.leaf(&[name(Flavour::CseId)], |_| {})),
         (Rule::Subject, "certificate 1, subject", nameless.leaf(&[name(Flavour::CseId)], |_| {})),

@@ -103,6 +103,8 @@ pub(crate) struct Draft {
     pub(crate) not_after: Vec<u8>,
     pub(crate) subject: Vec<u8>,
     pub(crate) spki: Vec<u8>,
+    /// issuerUniqueID and subjectUniqueID, if any.
+    pub(crate) unique: Vec<u8>,
     pub(crate) extensions: Vec<Extension>,
 }
 
@@ -119,6 +121,7 @@ impl Draft {
             not_after: time("280101000000Z"),
             subject,
             spki: spki(key),
+            unique: Vec::new(),
             extensions: Vec::new(),
         }
     }
@@ -164,6 +167,7 @@ impl Draft {
                 &sequence(&[self.not_before.as_slice(), &self.not_after].concat()),
                 &self.subject,
                 &self.spki,
+                &self.unique,
                 &extensions,
             ]
             .concat(),
@@ -205,7 +209,11 @@ impl Ca {
     }
 
     pub(crate) fn below(&self, name: &str, edit: impl FnOnce(&mut Draft)) -> Self {
-        let key = key();
+        self.below_with(key(), name, edit)
+    }
+
+    /// [`Self::below`], with a key that may be of another kind.
+    pub(crate) fn below_with(&self, key: Key, name: &str, edit: impl FnOnce(&mut Draft)) -> Self {
         let mut draft = ca_draft(self.name.clone(), common_name(name), &key, &self.key);
         edit(&mut draft);
         let der = draft.sign(&self.key);
