@@ -2,13 +2,17 @@
 
 mod support;
 
-use onem2m::{primitive::Operation, status::ResponseStatusCode as Rsc};
+use onem2m::{
+    primitive::{Operation, Request},
+    status::ResponseStatusCode as Rsc,
+};
 use serde_json::{Value, json};
 use support::{
-    Device,
+    Device, World,
     pair::{Echo, IN, KPSA_ID, MN, Pair, add_cse, cse, key_hex, registrar, said},
 };
 use testkit::wait_until;
+use tokio::task::JoinSet;
 
 /// A1 to A5 and A7.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -39,17 +43,32 @@ async fn a_gateway_registers_with_its_in_cse() {
     assert_eq!(gateway.audit("registrar.join")[0]["outcome"], "done");
 }
 
-/// From the phone at the IN-CSE to the gateway, and from the light at the gateway to the IN-CSE.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn requests_travel_between_the_two() {
-    let pair = Pair::start();
-    let (infrastructure, gateway) = (&pair.infrastructure, &pair.gateway);
+/// A phone that may attach to the IN-CSE.
+fn phone(infrastructure: &World) -> Device {
     let phone = Device { stem: "Cphone1".into(), ..Device::numbered(1) };
     let ae_id = format!("{IN}/{}", phone.stem);
     let row =
         format!("psk_identity,psk_hex,entity_id,kind\n{},{},{ae_id},ae\n", phone.psk_identity, phone.key_hex);
     std::fs::write(infrastructure.path("phone.csv"), row).unwrap();
     drop(infrastructure.run(&["credential", "import", "phone.csv"]).success());
+    phone
+}
+
+/// Its registration.
+fn of_phone() -> Request {
+    let mut registration = said(Operation::Create, "Cphone1", "server");
+    registration.ty = Some(2);
+    registration.pc =
+        Some(json!({ "m2m:ae": { "rn": "phone", "api": "Nphone", "rr": false, "srv": ["3"] } }));
+    registration
+}
+
+/// From the phone at the IN-CSE to the gateway, and from the light at the gateway to the IN-CSE.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_travel_between_the_two() {
+    let pair = Pair::start();
+    let (infrastructure, gateway) = (&pair.infrastructure, &pair.gateway);
+    let phone = phone(infrastructure);
     let light = Device::numbered(2);
     gateway.import(std::slice::from_ref(&light));
 
@@ -57,11 +76,7 @@ async fn requests_travel_between_the_two() {
     let unregistered = phone_says.retrieve("Cphone1", "/mn-cse-123456/home_gateway").await;
     assert_eq!(unregistered.rsc, Rsc::OriginatorHasNoPrivilege);
     assert!(gateway.audit("request.refuse").is_empty(), "nothing is passed on for who is not registered");
-    let mut registration = said(Operation::Create, "Cphone1", "server");
-    registration.ty = Some(2);
-    registration.pc =
-        Some(json!({ "m2m:ae": { "rn": "phone", "api": "Nphone", "rr": false, "srv": ["3"] } }));
-    assert_eq!(phone_says.ask(registration).await.rsc, Rsc::Created);
+    assert_eq!(phone_says.ask(of_phone()).await.rsc, Rsc::Created);
 
     for (to, expected) in [
         ("/mn-cse-123456/home_gateway", Rsc::OriginatorHasNoPrivilege),
@@ -150,6 +165,51 @@ async fn a_cse_below_the_gateway_is_reached_from_above() {
         Rsc::OriginatorNotAuthenticated,
         "not below any more"
     );
+}
+
+/// What waits for an answer of a CSE below the gateway holds up neither others behind the same gateway nor other
+/// requests to that CSE; and when as many wait as may, the next is told so and not kept waiting as well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cse_that_hangs_holds_up_nobody_else() {
+    let pair = Pair::start();
+    let (infrastructure, gateway) = (&pair.infrastructure, &pair.gateway);
+    add_cse(gateway, "mn-7@example.org", "//example.org/mn-7", &key_hex(7));
+    let echo = Echo::start("mn-7@example.org", &key_hex(7), MN);
+    let mut below = gateway.associate("mn-7@example.org", &key_hex(7)).await;
+    let registered = below.register("/mn-7", "/mn-cse-123456/-", "/mn-7", &echo.poa()).await;
+    assert_eq!(registered.rsc, Rsc::Created);
+    wait_until("the way to it", || (infrastructure.remote("/mn-7/base").0 == 2000).then_some(()));
+    let phone = phone(infrastructure);
+    let mut phone_says = infrastructure.associate(&phone.psk_identity, &phone.key_hex).await;
+    assert_eq!(phone_says.ask(of_phone()).await.rsc, Rsc::Created);
+
+    let mut hanging = JoinSet::new();
+    for count in 1..=2 {
+        let also = infrastructure.associate(&phone.psk_identity, &phone.key_hex).await;
+        let mut also = also.counting_from(1000 * u32::try_from(count).unwrap());
+        hanging.spawn(async move { also.retrieve("Cphone1", "/mn-7/hangs").await });
+        assert_eq!(echo.hanging(count).await, count);
+    }
+    let same = phone_says.retrieve("Cphone1", "/mn-7/base").await;
+    assert_eq!(same.rsc, Rsc::Ok);
+    let gateway_itself = phone_says.retrieve("Cphone1", "/mn-cse-123456/home_gateway").await;
+    assert_eq!(gateway_itself.rsc, Rsc::OriginatorHasNoPrivilege, "answered there");
+    assert_eq!(echo.hanging(2).await, 2, "while the others still wait");
+
+    let mut also = infrastructure.associate(&phone.psk_identity, &phone.key_hex).await.counting_from(3000);
+    hanging.spawn(async move { also.retrieve("Cphone1", "/mn-7/hangs").await });
+    assert_eq!(echo.hanging(3).await, 3);
+    let mut late = said(Operation::Retrieve, "Cphone1", "/mn-7/base");
+    late.rqet = Some("300".parse().unwrap());
+    assert_eq!(phone_says.ask(late).await.rsc, Rsc::RequestTimeout, "its own limit comes first");
+    let one_more = phone_says.retrieve("Cphone1", "/mn-7/base").await;
+    assert_eq!(one_more.rsc, Rsc::TargetNotReachable);
+    let said_so = one_more.pc.unwrap().to_string();
+    assert!(said_so.contains("too many requests wait"), "{said_so}");
+    assert_eq!(echo.hanging(3).await, 3, "while the others still wait");
+    let sees = gateway.remote("/in-cse/server").0;
+    assert_eq!(sees, 2000, "nor is anything held up on the other way");
+    drop(hanging);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -14,6 +14,7 @@ use onem2m::{
 };
 use serde_json::{Value, json};
 use testkit::wait_until;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use pki::Issued;
@@ -205,6 +206,12 @@ impl Peer {
         answer
     }
 
+    /// With request identifiers of its own, where another peer says the same at the same time.
+    pub(crate) fn counting_from(mut self, asked: u32) -> Self {
+        self.asked = asked;
+        self
+    }
+
     pub(crate) async fn retrieve(&mut self, from: &str, to: &str) -> Response {
         self.ask(said(Operation::Retrieve, from, to)).await
     }
@@ -232,6 +239,7 @@ pub(crate) fn said(operation: Operation, from: &str, to: &str) -> Request {
 pub(crate) struct Echo {
     pub(crate) address: SocketAddr,
     stop: CancellationToken,
+    hanging: watch::Receiver<usize>,
 }
 
 struct OneKey {
@@ -260,11 +268,24 @@ impl KeySource for OneKey {
     }
 }
 
-struct Answering;
+struct Answering {
+    hanging: watch::Sender<usize>,
+}
+
+/// A request that is not answered; counted for as long as somebody waits for it.
+struct Hanging<'a>(&'a watch::Sender<usize>);
+
+impl Drop for Hanging<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}
 
 impl Handler for Answering {
     async fn handle(&self, _: &Channel, request: Request) -> Response {
         if request.to.ends_with("/hangs") {
+            self.hanging.send_modify(|count| *count += 1);
+            let _hanging = Hanging(&self.hanging);
             std::future::pending::<()>().await;
         }
         let mut answer = Response::new(onem2m::status::ResponseStatusCode::Ok, &request);
@@ -283,10 +304,19 @@ impl Echo {
             stands_for: EntityId::Cse(stands_for.parse().unwrap()),
         };
         let config = ListenerConfig::new(([127, 0, 0, 1], 0).into()).unwrap();
-        let listener = Listener::bind(config, Arc::new(keys), Arc::new(Answering), Arc::new(())).unwrap();
+        let (sender, hanging) = watch::channel(0);
+        let answering = Arc::new(Answering { hanging: sender });
+        let listener = Listener::bind(config, Arc::new(keys), answering, Arc::new(())).unwrap();
         let (address, stop) = (listener.local_addr(), CancellationToken::new());
         tokio::spawn(listener.serve(stop.clone()));
-        Self { address, stop }
+        Self { address, stop, hanging }
+    }
+
+    /// How many requests hang, once there are `count`.
+    pub(crate) async fn hanging(&self, count: usize) -> usize {
+        let mut hanging = self.hanging.clone();
+        let reached = hanging.wait_for(|now| *now >= count);
+        *tokio::time::timeout(testkit::DEADLINE, reached).await.unwrap().unwrap()
     }
 
     pub(crate) fn poa(&self) -> Vec<String> {

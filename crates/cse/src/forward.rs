@@ -47,6 +47,9 @@ pub enum NotCarried {
     /// It took too long.
     #[error("the next CSE did not answer in time")]
     Late,
+    /// As many requests as may be are on their way to it, and none was answered while this one waited.
+    #[error("too many requests wait for the next CSE")]
+    Busy,
 }
 
 /// For a CSE that is alone.
@@ -146,6 +149,11 @@ fn refusal(why: NotCarried) -> Refuse {
         NotCarried::Late => {
             Refuse::new(ResponseStatusCode::RequestTimeout, "the next CSE on the way did not answer in time")
         }
+        // The 5xxx are the receiver's; of them this one alone says that the way to the target is the trouble.
+        NotCarried::Busy => Refuse::new(
+            ResponseStatusCode::TargetNotReachable,
+            "too many requests wait for the next CSE on the way",
+        ),
     }
 }
 

@@ -18,6 +18,7 @@ use super::{
     figures::Figures,
     link::{Failed, Link},
     open::FarCse,
+    seats::Whose,
 };
 use crate::outcome::causes;
 
@@ -79,7 +80,7 @@ impl Agent {
     pub(crate) async fn run(self) {
         let events = VecDeque::from([Event::Join]);
         let mut desk = Desk { agent: self, events, work: None, rest_until: None, leaving: Vec::new() };
-        let mut state = desk.agent.link.state();
+        let Some(mut state) = desk.agent.link.state() else { return };
         loop {
             while let Some(event) = desk.events.pop_front() {
                 desk.take(event).await;
@@ -112,7 +113,7 @@ impl Agent {
     fn ask(&self, request: Request) -> Work {
         let (link, far, what) = (Arc::clone(&self.link), Arc::clone(&self.far), request.op.name());
         Box::pin(async move {
-            match link.carry(far, request, PATIENCE).await {
+            match link.carry(far, request, Whose::Own, PATIENCE).await {
                 Ok(answer) => Event::Answered(Box::new(answer)),
                 Err(Failed { why, .. }) => Event::Unanswered(Trouble::Unanswered { what, why }),
             }

@@ -34,6 +34,7 @@ impl Figures {
             None => "answered",
             Some(NotCarried::Unreachable) => "unreachable",
             Some(NotCarried::Late) => "late",
+            Some(NotCarried::Busy) => "busy",
         };
         self.carried.get_or_create(&Carried { direction, outcome }).inc();
     }

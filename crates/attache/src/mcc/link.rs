@@ -1,7 +1,12 @@
-//! One association with another CSE, opened when it is needed: one request at a time, the others wait in a queue.
+//! The way to another CSE: up to [`SEATS`] associations, opened when they are needed, each with one request at a time.
+//!
+//! In HTTP/1.1 no answer overtakes another. On one association a request for something slow behind the next CSE would
+//! hold up all others for as long as an answer may take; so those go over further associations, and when all are taken
+//! they wait no longer than [`QUEUE`].
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    array,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -14,13 +19,20 @@ use tokio::{
     time::{Instant, sleep_until, timeout, timeout_at},
 };
 
-use super::open::{FarCse, Opener};
+use super::{
+    open::{FarCse, Opener},
+    seats::{SEATS, Seat, Seats, Whose},
+};
 use crate::outcome::causes;
 
-/// Requests that wait for one association; more are not reachable.
-const WAITING: usize = 64;
+/// How long a request waits for a free association. Well below what its originator waits for the answer.
+const QUEUE: Duration = Duration::from_secs(5);
+/// Orders to one association that nobody has looked at yet: the request of its seat, and to be open.
+const ORDERS: usize = 2;
 /// How long an association without requests is kept.
 const IDLE: Duration = Duration::from_secs(300);
+/// The same for those beside the first.
+const SPARE_IDLE: Duration = Duration::from_secs(30);
 /// How long nobody is dialled again that could not be reached. A request costs the other side no more than that.
 const REST: Duration = Duration::from_secs(1);
 /// Longest life of an association.
@@ -29,8 +41,17 @@ const LIFETIME: Duration = Duration::from_secs(86_400);
 /// How long the end of an association may take.
 const GOODBYE: Duration = Duration::from_secs(2);
 
-/// The way to one CSE. Its association ends with the last handle.
+/// The way to one CSE. Its associations end with the last handle.
 pub(crate) struct Link {
+    opener: Opener,
+    keep: bool,
+    seats: Arc<Seats>,
+    /// By the number of the seat; each made at its first use.
+    lanes: [OnceLock<Lane>; SEATS],
+}
+
+/// One association, or what will be one.
+struct Lane {
     orders: mpsc::Sender<Order>,
     shared: Arc<Shared>,
     open: watch::Receiver<bool>,
@@ -47,7 +68,16 @@ enum Order {
     /// Open an association if there is none.
     Open { far: Arc<FarCse>, answer: oneshot::Sender<Result<(), Trouble>> },
     /// Carry a request.
-    Carry { far: Arc<FarCse>, request: Box<Request>, until: Instant, answer: oneshot::Sender<Carried> },
+    Carry(Box<Load>),
+}
+
+/// A request to carry.
+struct Load {
+    far: Arc<FarCse>,
+    request: Request,
+    until: Instant,
+    seat: Seat,
+    answer: oneshot::Sender<Carried>,
 }
 
 type Carried = Result<Response, Failed>;
@@ -67,15 +97,101 @@ impl Failed {
     fn late() -> Self {
         Self { kind: NotCarried::Late, why: "there was no answer in time".into() }
     }
+
+    fn busy() -> Self {
+        Self { kind: NotCarried::Busy, why: "all associations with it wait for answers".into() }
+    }
+
+    fn ended() -> Self {
+        Self::unreachable("the link was ended")
+    }
 }
 
 impl Link {
-    /// A link that opens nothing yet. `keep` holds an association open that has nothing to carry.
+    /// A link that opens nothing yet. `keep` holds the first association open even if it has nothing to carry.
     pub(crate) fn new(opener: Opener, keep: bool) -> Self {
-        let (orders, receiver) = mpsc::channel(WAITING);
+        Self { opener, keep, seats: Seats::new(), lanes: array::from_fn(|_| OnceLock::new()) }
+    }
+
+    /// Opens the first association with `far`, if there is none.
+    pub(crate) async fn open(&self, far: Arc<FarCse>) -> Result<(), Trouble> {
+        let gone = || Trouble::Unreachable("the program stops".into());
+        let first = self.first().ok_or_else(gone)?;
+        let mut state = first.open.clone();
+        let (answer, opened) = oneshot::channel();
+        first.orders.send(Order::Open { far, answer }).await.map_err(|_| gone())?;
+        tokio::select! {
+            biased;
+            opened = opened => opened.unwrap_or_else(|_| Err(gone())),
+            // It has been opened for a request, behind which the order waits.
+            open = state.wait_for(|open| *open) => open.map(drop).map_err(|_| gone()),
+        }
+    }
+
+    /// Carries `request` to `far` and brings its answer back within `limit`.
+    pub(crate) async fn carry(
+        &self,
+        far: Arc<FarCse>,
+        request: Request,
+        whose: Whose,
+        limit: Duration,
+    ) -> Carried {
+        let until = Instant::now() + limit;
+        let seat = self.seats.take(whose, sleep_until(until.min(Instant::now() + QUEUE))).await;
+        let seat = seat.map_err(|_| if Instant::now() >= until { Failed::late() } else { Failed::busy() })?;
+        let lane = self.lane(seat.number).ok_or_else(Failed::ended)?;
+        let (answer, carried) = oneshot::channel();
+        let load = Box::new(Load { far, request, until, seat, answer });
+        let carried = async {
+            lane.orders.send(Order::Carry(load)).await.ok()?;
+            carried.await.ok()
+        };
+        match timeout_at(until, carried).await {
+            Ok(Some(carried)) => carried,
+            Ok(None) => Err(Failed::ended()),
+            Err(_) => Err(Failed::late()),
+        }
+    }
+
+    /// Closes what is open. The next request opens anew, with what is true then.
+    pub(crate) fn reset(&self) {
+        self.lanes.iter().filter_map(OnceLock::get).for_each(Lane::reset);
+    }
+
+    /// Closes what was opened with this credential.
+    pub(crate) fn credential_changed(&self, id: &CredentialId) {
+        for lane in self.lanes.iter().filter_map(OnceLock::get) {
+            let used = lane.shared.credential.lock().unwrap_or_else(PoisonError::into_inner);
+            if used.as_ref() == Some(id) {
+                lane.reset();
+            }
+        }
+    }
+
+    /// Whether the first association is open, as it changes.
+    pub(crate) fn state(&self) -> Option<watch::Receiver<bool>> {
+        self.first().map(|first| first.open.clone())
+    }
+
+    fn first(&self) -> Option<&Lane> {
+        self.lane(0)
+    }
+
+    fn lane(&self, number: usize) -> Option<&Lane> {
+        let idle = match number {
+            0 if self.keep => LIFETIME,
+            0 => IDLE,
+            _ => SPARE_IDLE,
+        };
+        self.lanes.get(number).map(|lane| lane.get_or_init(|| Lane::new(self.opener.clone(), idle)))
+    }
+}
+
+impl Lane {
+    fn new(opener: Opener, idle: Duration) -> Self {
+        let (orders, receiver) = mpsc::channel(ORDERS);
         let shared = Arc::new(Shared { credential: Mutex::new(None), reset: Notify::new() });
         let (opened, open) = watch::channel(false);
-        let idle = if keep { LIFETIME } else { IDLE };
         let carrier = Carrier {
             orders: receiver,
             shared: Arc::clone(&shared),
@@ -89,49 +205,12 @@ impl Link {
         Self { orders, shared, open }
     }
 
-    /// Opens an association with `far`, if there is none.
-    pub(crate) async fn open(&self, far: Arc<FarCse>) -> Result<(), Trouble> {
-        let (answer, opened) = oneshot::channel();
-        let gone = || Trouble::Unreachable("the program stops".into());
-        self.orders.send(Order::Open { far, answer }).await.map_err(|_| gone())?;
-        opened.await.unwrap_or_else(|_| Err(gone()))
-    }
-
-    /// Carries `request` to `far` and brings its answer back within `limit`.
-    pub(crate) async fn carry(&self, far: Arc<FarCse>, request: Request, limit: Duration) -> Carried {
-        let until = Instant::now() + limit;
-        let (answer, carried) = oneshot::channel();
-        let order = Order::Carry { far, request: Box::new(request), until, answer };
-        if self.orders.try_send(order).is_err() {
-            return Err(Failed::unreachable("too many requests wait"));
-        }
-        match timeout_at(until, carried).await {
-            Ok(Ok(carried)) => carried,
-            Ok(Err(_)) => Err(Failed::unreachable("the link was ended")),
-            Err(_) => Err(Failed::late()),
-        }
-    }
-
-    /// Closes what is open. The next request opens anew, with what is true then.
-    pub(crate) fn reset(&self) {
+    fn reset(&self) {
         self.shared.reset.notify_one();
-    }
-
-    /// Closes what was opened with this credential.
-    pub(crate) fn credential_changed(&self, id: &CredentialId) {
-        let used = self.shared.credential.lock().unwrap_or_else(PoisonError::into_inner);
-        if used.as_ref() == Some(id) {
-            self.reset();
-        }
-    }
-
-    /// Whether an association is open, as it changes.
-    pub(crate) fn state(&self) -> watch::Receiver<bool> {
-        self.open.clone()
     }
 }
 
-/// The task behind a link.
+/// The task behind a lane.
 struct Carrier {
     orders: mpsc::Receiver<Order>,
     shared: Arc<Shared>,
@@ -197,11 +276,14 @@ impl Carrier {
                 // Whoever asked may have gone.
                 let _ = answer.send(opened);
             }
-            Order::Carry { far, request, until, answer } => {
+            Order::Carry(load) => {
+                let Load { far, request, until, seat, answer } = *load;
                 if answer.is_closed() || until <= Instant::now() {
                     return;
                 }
                 let carried = self.carry(&far, &request).await;
+                // First, so that whoever goes on with another request uses the same association.
+                drop(seat);
                 let _ = answer.send(carried);
             }
         }

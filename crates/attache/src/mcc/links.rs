@@ -14,6 +14,7 @@ use super::{
     figures::Figures,
     link::{Failed, Link},
     open::{FarCse, Opener},
+    seats::Whose,
 };
 
 /// The links to all CSEs around: one upwards, one to each registree that something was carried to.
@@ -94,7 +95,7 @@ impl Links {
         let Some((link, far)) = self.to(&hop) else {
             return Err(Failed { kind: NotCarried::Unreachable, why: "nothing is known of how".into() });
         };
-        link.carry(far, request, limit).await
+        link.carry(far, request, Whose::Others, limit).await
     }
 }
 

@@ -1,7 +1,7 @@
 //! The reference point Mcc: this CSE and other CSEs (TS-0001 §10.2.2.7 to 10.2.2.10, TS-0003 §8.2.1).
 //!
 //! ```text
-//!   cse::Registrar ── request for another CSE ──> Links ──> Link (one association each) ──> the next CSE
+//!   cse::Registrar ── request for another CSE ──> Links ──> Link (a few associations each) ──> the next CSE
 //!                                                   ▲
 //!   cse::upstream ── actions ──> Agent ── own requests, upwards
 //!                 <── events ──
@@ -17,6 +17,7 @@ mod figures;
 mod link;
 mod links;
 mod open;
+mod seats;
 
 use std::{sync::Arc, time::Duration};
 

@@ -279,9 +279,11 @@ async fn times_bound_the_way() {
         assert_eq!(ask(&set).await, Rsc::Ok);
         assert_eq!(gateway.postman.last().2, Duration::from_millis(limit));
     }
-    for (why, rsc) in
-        [(NotCarried::Unreachable, Rsc::TargetNotReachable), (NotCarried::Late, Rsc::RequestTimeout)]
-    {
+    for (why, rsc) in [
+        (NotCarried::Unreachable, Rsc::TargetNotReachable),
+        (NotCarried::Late, Rsc::RequestTimeout),
+        (NotCarried::Busy, Rsc::TargetNotReachable),
+    ] {
         gateway.postman.answers.lock().unwrap().push_back(Err(why));
         assert_eq!(ask(&|_| {}).await, rsc);
     }
