@@ -50,6 +50,7 @@ mod row;
 mod schema;
 mod seal;
 mod sessions;
+mod slot;
 mod statistics;
 mod store;
 mod ticket_keys;

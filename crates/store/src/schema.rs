@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use crate::StoreError;
+use crate::{StoreError, slot};
 
 /// SQLite's `application_id` of our databases: "Atch".
 pub(crate) const APPLICATION_ID: i32 = 0x4174_6368;
@@ -20,11 +20,16 @@ pub(crate) const SESSIONS: &str = "sessions";
 /// The keys of tickets, sealed.
 pub(crate) const TICKET_KEYS: &str = "ticket_keys";
 
-/// Step `n` leads from schema version `n` to `n + 1`. Append only: released steps never change.
-const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2];
+/// Leads from one schema version to the next.
+enum Step {
+    Sql(&'static str),
+    Code(fn(&Connection) -> Result<(), StoreError>),
+}
 
-// WITHOUT ROWID makes the lookup of a psk_identity one descent of one tree. The secret column and the
-// digest come last: reading the facts of a row does not touch them.
+/// Step `n` leads from schema version `n` to `n + 1`. Append only: released steps never change.
+const MIGRATIONS: &[Step] = &[Step::Sql(VERSION_1), Step::Sql(VERSION_2), Step::Code(version_3)];
+
+// The secret column and the digest come last: reading the facts of a row does not touch them.
 const VERSION_1: &str = "
 CREATE TABLE meta (
     name  TEXT NOT NULL PRIMARY KEY,
@@ -150,6 +155,56 @@ CREATE TABLE ticket_keys (
 CREATE INDEX registrations_entity ON registrations (creator) WHERE ty IN (2, 16);
 ";
 
+// A tree of whole rows in the order of their identities holds a dozen rows a page, so that a million of them are six
+// pages deep. A number for key makes it three, and comparing quicker.
+const VERSION_3: &str = "
+CREATE TABLE psk_lookup_table_3 (
+    slot            INTEGER PRIMARY KEY,
+    function        TEXT NOT NULL CHECK (function IN ('cse', 'maf', 'mef')),
+    psk_identity    TEXT NOT NULL,
+    kind            TEXT NOT NULL CHECK (kind IN ('ae', 'cse')),
+    entity          TEXT,
+    state           TEXT NOT NULL CHECK (state IN ('active', 'revoked')),
+    not_after       INTEGER,
+    version         INTEGER NOT NULL CHECK (version > 0),
+    allow_short_key INTEGER NOT NULL CHECK (allow_short_key IN (0, 1)),
+    usage           INTEGER,
+    label           TEXT NOT NULL,
+    created         INTEGER NOT NULL,
+    changed         INTEGER NOT NULL,
+    psk             BLOB,
+    key_digest      BLOB NOT NULL,
+    CHECK ((psk IS NULL) = (state = 'revoked'))
+) STRICT;
+";
+
+const VERSION_3_INDEXES: &str = "
+DROP TABLE psk_lookup_table;
+ALTER TABLE psk_lookup_table_3 RENAME TO psk_lookup_table;
+CREATE UNIQUE INDEX psk_lookup_table_identity ON psk_lookup_table (function, psk_identity);
+CREATE UNIQUE INDEX psk_lookup_table_key ON psk_lookup_table (key_digest);
+CREATE INDEX psk_lookup_table_entity ON psk_lookup_table (entity) WHERE entity IS NOT NULL;
+";
+
+fn version_3(connection: &Connection) -> Result<(), StoreError> {
+    connection.execute_batch(VERSION_3)?;
+    let mut insert = connection.prepare(
+        "INSERT INTO psk_lookup_table_3
+         SELECT ?1, function, psk_identity, kind, entity, state, not_after, version, allow_short_key, usage, label,
+                created, changed, psk, key_digest
+         FROM psk_lookup_table WHERE function = ?2 AND psk_identity = ?3",
+    )?;
+    let mut keys = connection.prepare("SELECT function, psk_identity FROM psk_lookup_table")?;
+    let mut keys = keys.query([])?;
+    while let Some(key) = keys.next()? {
+        let (function, identity): (String, String) = (key.get(0)?, key.get(1)?);
+        let slot = slot::free(connection, "psk_lookup_table_3", slot::first(&function, &identity))?;
+        insert.execute((slot, &function, &identity))?;
+    }
+    connection.execute_batch(VERSION_3_INDEXES)?;
+    Ok(())
+}
+
 /// The tables whose contents [`crate::Reader::digest`] covers, each with its primary key.
 pub(crate) const DIGESTED: &[(&str, &str)] = &[
     ("meta", "name"),
@@ -168,11 +223,20 @@ pub(crate) fn supported() -> i32 {
     i32::try_from(MIGRATIONS.len()).unwrap_or(i32::MAX)
 }
 
+impl Step {
+    fn take(&self, connection: &Connection) -> Result<(), StoreError> {
+        match self {
+            Self::Sql(sql) => Ok(connection.execute_batch(sql)?),
+            Self::Code(code) => code(connection),
+        }
+    }
+}
+
 /// Takes every step that is still to be taken from version `from`, within the caller's transaction.
 pub(crate) fn migrate(connection: &Connection, from: i32) -> Result<(), StoreError> {
     let taken = usize::try_from(from).unwrap_or(0);
     for step in MIGRATIONS.iter().skip(taken) {
-        connection.execute_batch(step)?;
+        step.take(connection)?;
     }
     connection.pragma_update(None, "application_id", APPLICATION_ID)?;
     connection.pragma_update(None, "user_version", supported())?;
@@ -188,11 +252,13 @@ mod tests {
         let connection = Connection::open_in_memory().unwrap();
         migrate(&connection, 0).unwrap();
         let plan: String = connection
-            .query_row(&format!("EXPLAIN QUERY PLAN {}", crate::credentials::PSK_SQL), ["cse", "x"], |row| {
-                row.get(3)
-            })
+            .query_row(
+                &format!("EXPLAIN QUERY PLAN {}", crate::credentials::PSK_SQL),
+                ("cse", "x", 0, 15),
+                |row| row.get(3),
+            )
             .unwrap();
-        assert_eq!(plan, "SEARCH psk_lookup_table USING PRIMARY KEY (function=? AND psk_identity=?)");
+        assert_eq!(plan, "SEARCH psk_lookup_table USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)");
     }
 
     #[test]
@@ -207,7 +273,9 @@ mod tests {
             .map(Result::unwrap)
             .collect();
         tables.retain(|table| !NOT_DIGESTED.contains(&table.as_str()));
-        let digested: Vec<&str> = DIGESTED.iter().map(|(table, _)| *table).collect();
+        tables.sort_unstable();
+        let mut digested: Vec<&str> = DIGESTED.iter().map(|(table, _)| *table).collect();
+        digested.sort_unstable();
         assert_eq!(tables, digested);
     }
 
@@ -227,7 +295,18 @@ mod tests {
         migrate(&fresh, 0).unwrap();
         for from in 1..MIGRATIONS.len() {
             let old = Connection::open_in_memory().unwrap();
-            MIGRATIONS[..from].iter().for_each(|step| old.execute_batch(step).unwrap());
+            MIGRATIONS[..from].iter().for_each(|step| step.take(&old).unwrap());
+            let columns = if from < 3 { "" } else { "slot, " };
+            let slot = if from < 3 { "" } else { "16, " };
+            old.execute(
+                &format!(
+                    "INSERT INTO psk_lookup_table ({columns}function, psk_identity, kind, state, version,
+                     allow_short_key, label, created, changed, psk, key_digest)
+                     VALUES ({slot}'cse', 'a@x.org', 'ae', 'active', 7, 0, 'kept', 1, 2, x'01', x'02')"
+                ),
+                [],
+            )
+            .unwrap();
             old.execute(
                 "INSERT INTO registrations (ri, ty, rn, pi, ct, lt, creator, attributes)
                  VALUES ('C1', 2, 'one', '', 0, 0, '//sp/C1', '{}')",
@@ -246,6 +325,14 @@ mod tests {
                 )
                 .unwrap();
             assert_eq!(kept, "one");
+            let kept: (String, i64) = old
+                .query_row(
+                    "SELECT label, version FROM psk_lookup_table WHERE psk_identity = 'a@x.org'",
+                    [],
+                    |row| Ok((row.get(0)?, row.get(1)?)),
+                )
+                .unwrap();
+            assert_eq!(kept, ("kept".to_owned(), 7));
         }
     }
 

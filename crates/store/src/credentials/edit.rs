@@ -11,13 +11,13 @@ use super::{
 };
 use crate::{
     ChangeKind, Conflict, Enrolments as _, SessionsMut as _, StoreError, Tx, Unacceptable, row::bounded,
-    seal::KEY_DIGEST_OCTETS,
+    schema, seal::KEY_DIGEST_OCTETS, slot,
 };
 
 const INSERT_SQL: &str =
     "INSERT INTO psk_lookup_table (function, psk_identity, kind, entity, state, not_after, version,
-    allow_short_key, usage, label, created, changed, psk, key_digest)
-    VALUES (?1, ?2, ?3, ?4, 'active', ?5, 1, ?6, ?7, ?8, ?9, ?9, ?10, ?11) ON CONFLICT DO NOTHING";
+    allow_short_key, usage, label, created, changed, psk, key_digest, slot)
+    VALUES (?1, ?2, ?3, ?4, 'active', ?5, 1, ?6, ?7, ?8, ?9, ?9, ?10, ?11, ?12) ON CONFLICT DO NOTHING";
 
 impl CredentialsMut for Tx<'_> {
     fn add_credential(&mut self, new: &NewCredential) -> Result<Credential, StoreError> {
@@ -177,6 +177,8 @@ impl Tx<'_> {
         row: &Staged,
     ) -> Result<Storing, StoreError> {
         let now = self.now().unix_micros();
+        let first = slot::first(function.as_str(), &row.psk_identity);
+        let slot = slot::free(self.connection, schema::CREDENTIALS, first)?;
         let mut insert = self.connection.prepare_cached(INSERT_SQL)?;
         let stored = insert.execute(rusqlite::params![
             function.as_str(),
@@ -190,6 +192,7 @@ impl Tx<'_> {
             now,
             row.psk,
             row.key_digest,
+            slot,
         ])?;
         if stored > 0 {
             return Ok(Storing::Stored);
@@ -235,7 +238,7 @@ impl Tx<'_> {
             .optional()?;
         let Some((function, psk_identity)) = found else { return Ok(None) };
         let function = function.parse().map_err(|error: identity::UnknownName| crate::Damaged::Value {
-            table: crate::schema::CREDENTIALS,
+            table: schema::CREDENTIALS,
             column: "function",
             row: psk_identity.clone(),
             reason: error.to_string(),
@@ -267,13 +270,14 @@ impl Tx<'_> {
 
     fn active_of(&self, entity: &EntityId) -> Result<Vec<CredentialId>, StoreError> {
         let sql = "SELECT function, psk_identity FROM psk_lookup_table
-                   WHERE entity = ?1 AND kind = ?2 AND state = 'active' LIMIT 1000";
+                   WHERE entity = ?1 AND kind = ?2 AND state = 'active'
+                   ORDER BY function, psk_identity LIMIT 1000";
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut rows = statement.query((entity.to_string(), entity.kind().as_str()))?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
             let key = row.get_ref(1)?.as_str().unwrap_or("(not text)");
-            let named = crate::row::Named { row, table: crate::schema::CREDENTIALS, key };
+            let named = crate::row::Named { row, table: schema::CREDENTIALS, key };
             found.push(super::credential_id(named.parse(0, "function")?, &named.parse(1, "psk_identity")?)?);
         }
         Ok(found)

@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension as _, Row};
 use super::{
     CredentialPage, CredentialRecord, Credentials, KeyRecord, MAX_PAGE, credential_id, row_of, stored_form,
 };
-use crate::{Reader, StoreError, row::Named, schema, seal::Place};
+use crate::{Reader, StoreError, row::Named, schema, seal::Place, slot};
 
 /// The facts of [`Credential`], from index 0 on. A macro, so that statements are constants.
 macro_rules! facts {
@@ -17,17 +17,19 @@ macro_rules! facts {
 /// How many columns `facts!` has.
 const FACTS: usize = 8;
 
-const FACTS_SQL: &str =
-    concat!("SELECT ", facts!(), " FROM psk_lookup_table WHERE function = ?1 AND psk_identity = ?2");
-pub(crate) const PSK_SQL: &str =
-    concat!("SELECT ", facts!(), ", psk FROM psk_lookup_table WHERE function = ?1 AND psk_identity = ?2");
+/// The row of an identity: parameters are those of [`RowKey`]. By its slot, and by no index.
+macro_rules! of_identity {
+    () => {
+        " FROM psk_lookup_table NOT INDEXED
+          WHERE slot BETWEEN ?3 AND ?4 AND psk_identity = ?2 AND function = ?1"
+    };
+}
+
+const FACTS_SQL: &str = concat!("SELECT ", facts!(), of_identity!());
+pub(crate) const PSK_SQL: &str = concat!("SELECT ", facts!(), ", psk", of_identity!());
 /// The columns of `PSK_SQL` for an identity that has no row: those of a revoked AE.
 const MADE_UP_SQL: &str = "SELECT ?1, ?2, 'ae', '//none.example.org/cse/Cnone', 'revoked', NULL, 1, 0, NULL";
-const RECORD_SQL: &str = concat!(
-    "SELECT ",
-    facts!(),
-    ", usage, label, created, changed FROM psk_lookup_table WHERE function = ?1 AND psk_identity = ?2"
-);
+const RECORD_SQL: &str = concat!("SELECT ", facts!(), ", usage, label, created, changed", of_identity!());
 const PAGE_SQL: &str = concat!(
     "SELECT ",
     facts!(),
@@ -58,13 +60,13 @@ impl Credentials for Reader<'_> {
     fn credential_record(&self, id: &CredentialId) -> Result<Option<CredentialRecord>, StoreError> {
         let Some((function, identity)) = row_of(id) else { return Ok(None) };
         let mut statement = self.connection.prepare_cached(RECORD_SQL)?;
-        statement.query_row((function.as_str(), &*identity), |row| Ok(record(row))).optional()?.transpose()
+        statement.query_row(row_key(function, &identity), |row| Ok(record(row))).optional()?.transpose()
     }
 
     fn psk(&self, function: Function, identity: &PskIdentity) -> Result<Option<KeyRecord>, StoreError> {
         let identity = stored_form(identity.as_str());
         let mut statement = self.connection.prepare_cached(PSK_SQL)?;
-        let mut rows = statement.query((function.as_str(), &*identity))?;
+        let mut rows = statement.query(row_key(function, &identity))?;
         match rows.next()? {
             Some(row) => self.key_record(row, function, &identity).map(Some),
             None => {
@@ -137,8 +139,16 @@ impl Reader<'_> {
 
     fn facts(&self, function: Function, identity: &str) -> Result<Option<Credential>, StoreError> {
         let mut statement = self.connection.prepare_cached(FACTS_SQL)?;
-        statement.query_row((function.as_str(), identity), |row| Ok(facts(row))).optional()?.transpose()
+        statement.query_row(row_key(function, identity), |row| Ok(facts(row))).optional()?.transpose()
     }
+}
+
+/// Function, `psk_identity` in its stored form, and the first and the last slot in which the row may lie.
+type RowKey<'a> = (&'static str, &'a str, i64, i64);
+
+fn row_key(function: Function, identity: &str) -> RowKey<'_> {
+    let first = slot::first(function.as_str(), identity);
+    (function.as_str(), identity, first, slot::last(first))
 }
 
 /// Where the sealed key of a row stands; `key` is function and `psk_identity`.

@@ -261,7 +261,7 @@ impl Import<'_> {
         progress: &mut dyn FnMut(ImportProgress) -> Going,
     ) -> Result<Going, StoreError> {
         let mut lines = Lines::new(input);
-        let mut stage = staging.begin()?;
+        let mut stage = staging.begin(self.options.function)?;
         while let Some((number, text)) = lines.next()? {
             let checked = match text {
                 Text::Line(text) => self.check(number, text, report),

@@ -7,17 +7,18 @@ use rusqlite::{CachedStatement, Connection, Row};
 use super::{identity_taken, key_taken};
 use crate::{
     Fault, Options, StoreError, connection, credentials::Staged, csv_import::LineProblem,
-    seal::KEY_DIGEST_OCTETS,
+    seal::KEY_DIGEST_OCTETS, slot,
 };
 
 /// Enough to sort a million rows in a few runs.
 const MOST_CACHE_KIB: u32 = 64 * 1024;
 
-// Order of writing is that of the psk_identity, so that the tree grows at its end; `excluded` holds what is
-// not to be written.
+// Order of writing is that of the slots, so that the tree grows at its end; `excluded` holds what is not to be
+// written.
 const TABLES: &str = "
 CREATE TEMP TABLE staged (
     line         INTEGER PRIMARY KEY,
+    slot         INTEGER NOT NULL,
     psk_identity TEXT NOT NULL,
     kind         TEXT NOT NULL,
     entity       TEXT,
@@ -32,6 +33,7 @@ CREATE TEMP TABLE excluded (line INTEGER PRIMARY KEY) STRICT;
 const INDEXES: &str = "
 CREATE INDEX temp.staged_identity ON staged (psk_identity, line);
 CREATE INDEX temp.staged_key ON staged (key_digest, line);
+CREATE INDEX temp.staged_slot ON staged (slot);
 ";
 
 /// Checked rows on their way into the store: a temporary database in a file of its own, beside a view of the store.
@@ -54,13 +56,14 @@ impl Staging {
         Ok(Self { connection })
     }
 
-    pub(super) fn begin(&mut self) -> Result<Adding<'_>, StoreError> {
+    /// Rows for `function` are added until [`Adding::finish`].
+    pub(super) fn begin(&mut self, function: Function) -> Result<Adding<'_>, StoreError> {
         self.connection.execute_batch("BEGIN")?;
         let insert = self.connection.prepare_cached(
-            "INSERT INTO staged (line, psk_identity, kind, entity, not_after, short_key, psk, key_digest)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT INTO staged (line, psk_identity, kind, entity, not_after, short_key, psk, key_digest, slot)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?;
-        Ok(Adding { connection: &self.connection, insert })
+        Ok(Adding { connection: &self.connection, insert, function })
     }
 
     /// Finds lines that repeat or contradict one another.
@@ -179,7 +182,7 @@ impl Staging {
         let mut statement = self.connection.prepare(
             "SELECT line, psk_identity, kind, entity, not_after, short_key, psk, key_digest FROM temp.staged
              WHERE NOT EXISTS (SELECT 1 FROM temp.excluded WHERE excluded.line = staged.line)
-             ORDER BY psk_identity",
+             ORDER BY slot",
         )?;
         let mut rows = statement.query([])?;
         let mut batch = Vec::new();
@@ -197,6 +200,7 @@ impl Staging {
 pub(super) struct Adding<'a> {
     connection: &'a Connection,
     insert: CachedStatement<'a>,
+    function: Function,
 }
 
 impl Adding<'_> {
@@ -210,6 +214,7 @@ impl Adding<'_> {
             row.short_key,
             &row.psk,
             &row.key_digest[..],
+            slot::first(self.function.as_str(), &row.psk_identity),
         ))?;
         Ok(())
     }

@@ -160,12 +160,22 @@ fn a_store_of_version_1_is_brought_up() {
         .execute_batch(
             "DROP TABLE enrolments; DROP TABLE enrolment_aes; DROP TABLE sessions; DROP TABLE ticket_keys;
              DROP INDEX registrations_entity; DELETE FROM sqlite_sequence WHERE name = 'sessions';
+             CREATE TABLE before (
+                 function TEXT NOT NULL, psk_identity TEXT NOT NULL, kind TEXT NOT NULL, entity TEXT,
+                 state TEXT NOT NULL, not_after INTEGER, version INTEGER NOT NULL, allow_short_key INTEGER NOT NULL,
+                 usage INTEGER, label TEXT NOT NULL, created INTEGER NOT NULL, changed INTEGER NOT NULL, psk BLOB,
+                 key_digest BLOB NOT NULL, PRIMARY KEY (function, psk_identity)
+             ) STRICT, WITHOUT ROWID;
+             INSERT INTO before SELECT function, psk_identity, kind, entity, state, not_after, version,
+                 allow_short_key, usage, label, created, changed, psk, key_digest FROM psk_lookup_table;
+             DROP TABLE psk_lookup_table;
+             ALTER TABLE before RENAME TO psk_lookup_table;
              PRAGMA user_version = 1;",
         )
         .unwrap();
     let (one, two) = (database.open(), database.open());
     let version: i32 = database.raw().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
-    assert_eq!(version, 2);
+    assert_eq!(version, 3);
     let key = one
         .read_blocking(|reader| reader.psk(identity::Function::Cse, &"a@x.org".parse()?))
         .unwrap()

@@ -86,13 +86,28 @@ fn a_cell_moved_to_another_row_is_named() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let looked_up = runtime.block_on(store.psk(Function::Cse, psk_identity("a@x.org")));
     assert_eq!(looked_up.err(), Some(expected));
-    let renamed = "UPDATE psk_lookup_table SET psk_identity = 'c@x.org' WHERE psk_identity = 'b@x.org'";
-    assert_eq!(database.raw().execute(renamed, []).unwrap(), 1);
-    assert!(matches!(read(&store, "c@x.org"), Err(StoreError::Damaged(Damaged::Seal { .. }))));
-    let promoted = "UPDATE psk_lookup_table SET function = 'mef' WHERE psk_identity = 'c@x.org'";
-    assert_eq!(database.raw().execute(promoted, []).unwrap(), 1);
-    let other = store.read_blocking(|reader| reader.psk(Function::Mef, &psk_identity("c@x.org")));
-    assert!(matches!(other, Err(StoreError::Damaged(Damaged::Seal { .. }))));
+    // A whole row in the place of another, of its own function and of another one.
+    store
+        .write_blocking("add", |tx| {
+            let mut new = credential("c@x.org", 0);
+            new.key = Kpsa::new(Secret::new(vec![0xC5; 32]), KeyLengthPolicy::Strict)?;
+            new.function = Function::Mef;
+            tx.add_credential(&new)
+        })
+        .unwrap();
+    let replace = |function: &str, identity: &str| {
+        let raw = database.raw();
+        let place = "SELECT slot FROM psk_lookup_table WHERE function = ?1 AND psk_identity = ?2";
+        let slot: i64 = raw.query_row(place, [function, identity], |row| row.get(0)).unwrap();
+        raw.execute("DELETE FROM psk_lookup_table WHERE slot = ?1", [slot]).unwrap();
+        let moved = "UPDATE psk_lookup_table SET function = ?1, psk_identity = ?2, slot = ?3
+                     WHERE key_digest = (SELECT max(key_digest) FROM psk_lookup_table WHERE function = 'cse')";
+        assert_eq!(raw.execute(moved, (function, identity, slot)).unwrap(), 1);
+    };
+    let other = || store.read_blocking(|reader| reader.psk(Function::Mef, &psk_identity("c@x.org")));
+    assert!(other().unwrap().is_some());
+    replace("mef", "c@x.org");
+    assert!(matches!(other(), Err(StoreError::Damaged(Damaged::Seal { .. }))));
 }
 
 #[test]
