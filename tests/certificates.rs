@@ -5,6 +5,7 @@ mod support;
 
 use std::{fs, process::Command};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use support::{
     World,
     certified::{BASE, CERTIFICATES, Makers, ae, around, in_seconds, of_cse, prepared, request, write, year},
@@ -95,6 +96,51 @@ fn who_is_not_certified_is_refused() {
     let nobody = openssl_with(world.address, &["-tls1_2", "-cipher", SUITE]);
     assert_eq!(alert(&nobody), 40);
     assert_eq!(world.digest(), digest);
+}
+
+/// F-08, X14: whoever has seen a certificate but does not hold its private key is told so, alike for one of our
+/// authority, one whose key is enrolled, and one that nobody knows.
+#[test]
+fn who_does_not_hold_the_private_key_is_refused() {
+    let makers = Makers::new(11);
+    let mut world = prepared(&makers, CERTIFICATES);
+    let own = |name: &str| pki::self_signed(name, None, year(), &makers.rng).unwrap();
+    let thief = own("thief");
+    let victims =
+        [("gateway", makers.gateway("mn-cse-123456")), ("lamp", own("lamp")), ("unknown", own("unknown"))];
+    for (name, issued) in &victims {
+        write(world.folder.path(), name, issued);
+        let stolen = format!("stolen-{name}");
+        write(world.folder.path(), &stolen, issued);
+        fs::write(world.path(&format!("{stolen}.key")), with_another_scalar(issued, &thief)).unwrap();
+    }
+    world.serve();
+    drop(world.run(&["credential", "add", "--public-key", "lamp.pem", "--ae-id", LAMP]).success());
+    let digest = world.digest();
+    for (name, _) in &victims {
+        assert_eq!(alert(&client(&world, &format!("stolen-{name}"), &[])), 51, "{name}: decrypt_error");
+    }
+    assert_eq!(world.digest(), digest);
+    // With their own keys, on the other hand:
+    assert_eq!(answer(client(&world, "gateway", &[]), &remote_cse("mn-cse-123456")), "2001");
+    assert_eq!(answer(client(&world, "lamp", &[]), &ae("Clamp")), "2001");
+    assert_eq!(alert(&client(&world, "unknown", &[])), 46);
+}
+
+/// The key of `thief` that passes for that of `victim` until it signs: no program sends a certificate whose public key
+/// its private key file does not name. Both are PKCS#8 with the public key, a point of 65 octets, at the end.
+fn with_another_scalar(victim: &pki::Issued, thief: &pki::Issued) -> String {
+    const POINT: usize = 65;
+    let octets = |issued: &pki::Issued| {
+        let pem = issued.key_pem.as_ref().unwrap();
+        let lines: Vec<&str> = pem.lines().filter(|line| !line.starts_with('-')).collect();
+        STANDARD.decode(lines.concat()).unwrap()
+    };
+    let (victim, mut mixed) = (octets(victim), octets(thief));
+    mixed.truncate(mixed.len() - POINT);
+    mixed.extend(&victim[victim.len() - POINT..]);
+    let text = STANDARD.encode(mixed);
+    format!("-----BEGIN PRIVATE KEY-----\n{text}\n-----END PRIVATE KEY-----\n")
 }
 
 /// A revocation list counts as soon as its file is replaced, for who resumes as well.
