@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::fs;
+
 use onem2m::{primitive::Operation, status::ResponseStatusCode as Rsc};
 use serde_json::json;
 use support::{
@@ -128,11 +130,44 @@ async fn a_revoked_certificate_ends_both_directions() {
     pair.gateway.wait_until_registered();
     assert_eq!(pair.infrastructure.remote("/mn-cse-123456/-").0, 2000);
     let list = makers.revocation_list(2, &[&gateway]);
-    std::fs::write(pair.infrastructure.path("crl.pem"), list).unwrap();
+    fs::write(pair.infrastructure.path("crl.pem"), list).unwrap();
     wait_until("the end of SA2", || (pair.infrastructure.remote("/mn-cse-123456/-").0 == 5103).then_some(()));
     let trouble = pair.gateway.trouble();
     assert!(trouble.contains("refused the handshake"), "{trouble}");
     assert!(pair.gateway.registration()["registered_until"].is_null());
+}
+
+/// A renewed certificate is proved to other CSEs from the next association on, without a restart; the live one stays.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_renewed_certificate_is_proved_from_the_next_association_on() {
+    let makers = Makers::new(10);
+    let mut pair = Pair::certified(&makers);
+    let old = makers.gateway("mn-cse-123456");
+    write(pair.gateway.folder.path(), "server", &old);
+    pair.infrastructure.serve();
+    pair.gateway.serve();
+    pair.gateway.wait_until_registered();
+    let associations = || pair.infrastructure.run(&["--json", "inspect", "associations"]).success().stdout;
+    let before = associations();
+    assert!(before.contains(MN), "{before}");
+
+    write(pair.gateway.folder.path(), "server", &makers.gateway("mn-cse-123456"));
+    pair.gateway.server().hang_up();
+    pair.gateway.wait_for_line(|line| line.contains("was reloaded").then_some(()));
+    assert_eq!(pair.gateway.remote("/in-cse/server").0, 2000);
+    assert_eq!(associations(), before, "the live one stays");
+    // Whoever still proved the old one would not be let in.
+    fs::write(pair.infrastructure.path("crl.pem"), makers.revocation_list(2, &[&old])).unwrap();
+    wait_until("another association", || {
+        let after = associations();
+        (after.contains(MN) && after != before).then_some(())
+    });
+    wait_until("the way up", || (pair.gateway.remote("/in-cse/server").0 == 2000).then_some(()));
+    assert_eq!(
+        pair.infrastructure.remote("/mn-cse-123456/-").0,
+        2000,
+        "and down, for the listener is renewed too"
+    );
 }
 
 /// The same by our own records, at either end.

@@ -1,4 +1,5 @@
 //! Phase A of the smart home, and what travels between a gateway and its IN-CSE: two real servers.
+#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 mod support;
 

@@ -16,7 +16,7 @@ use onem2m::{
 };
 use serde::{Deserialize, Deserializer, de::Error};
 
-use crate::{config::parsed_maybe, device_file::read_key, outcome::Failure};
+use crate::{config::parsed_maybe, device_file::read_key, key_pair, outcome::Failure};
 
 /// `[credential]`: one of a symmetric key, a certificate, a raw public key, an identity token.
 #[derive(Deserialize)]
@@ -178,16 +178,7 @@ fn private_key(
     belongs_to: Option<(&Chain, &Path)>,
 ) -> Result<PrivateKey, Failure> {
     let (at, pem) = file.read(key)?;
-    let key = PrivateKey::from_pem(&pem).map_err(|error| wrong(&at, &error))?;
-    if let Some((chain, certificate)) = belongs_to {
-        let public = key.public_key_der().map_err(|error| wrong(&at, &error))?;
-        if public != chain.spki() {
-            let what =
-                format!("the private key does not belong to certificate 0 of {}", certificate.display());
-            return Err(wrong(&at, &what));
-        }
-    }
-    Ok(key)
+    key_pair::private_key(&at, &pem, belongs_to)
 }
 
 fn trusted(

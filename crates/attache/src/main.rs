@@ -25,6 +25,7 @@ mod device_proof;
 mod doctor;
 mod import;
 mod inspect;
+mod key_pair;
 mod log;
 mod mcc;
 mod metrics;

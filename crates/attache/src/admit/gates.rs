@@ -38,6 +38,8 @@ pub(crate) struct Renewal {
     folder: PathBuf,
     tickets: Option<net::TicketKeys>,
     staple: Option<(Staple, Arc<Subject>)>,
+    /// It is proved to other CSEs too.
+    outwards: Option<OwnCertificate>,
     tls: ServerTls,
     clock: Arc<dyn Clock>,
 }
@@ -47,8 +49,11 @@ impl Renewal {
     pub(crate) fn renew(&self) -> Result<(), Failure> {
         let Some(certificate) = &self.section.certificate else { return Ok(()) };
         let own = Own::load(certificate, &self.folder, self.clock.now())?;
-        let staple = self.staple.as_ref().map(|(staple, _)| staple.clone());
-        let tls = tls_of(&self.section, Some(&own), self.tickets.clone(), staple)?;
+        let staple = self.staple.as_ref().map(|(staple, _)| staple);
+        let tls = tls_of(&self.section, Some(&own), self.tickets.as_ref(), staple)?;
+        if let Some(outwards) = &self.outwards {
+            outwards.renew(&own);
+        }
         if let Some((_, subject)) = &self.staple {
             subject.renew(own.chain);
         }
@@ -87,8 +92,12 @@ impl<'a> Gates<'a> {
         } else {
             None
         };
-        if let (Some(own), Some(trust), None) = (&own, &trust, &self.outwards) {
-            self.outwards = Some(own.outwards(trust));
+        let outwards = match (&own, &trust, &self.outwards) {
+            (Some(own), Some(trust), None) => Some(own.outwards(trust)),
+            _ => None,
+        };
+        if outwards.is_some() {
+            self.outwards.clone_from(&outwards);
         }
         let staple = match (&own, section.certificate.as_ref().and_then(|own| own.ocsp.as_ref())) {
             (Some(own), Some(ocsp)) => {
@@ -102,14 +111,15 @@ impl<'a> Gates<'a> {
         };
         let resumable = own.is_some() && section.resumption_minutes > 0;
         let tickets = if resumable { Some(self.tickets().await?) } else { None };
-        let stapled = staple.as_ref().map(|(staple, _)| staple.clone());
-        let tls = ServerTls::new(tls_of(section, own.as_ref(), tickets.clone(), stapled)?);
+        let stapled = staple.as_ref().map(|(staple, _)| staple);
+        let tls = ServerTls::new(tls_of(section, own.as_ref(), tickets.as_ref(), stapled)?);
         if own.is_some() {
             self.renewals.push(Renewal {
                 section: section.clone(),
                 folder: folder.to_owned(),
                 tickets,
                 staple,
+                outwards,
                 tls: tls.clone(),
                 clock: Arc::clone(self.clock),
             });

@@ -1,6 +1,10 @@
 //! What a listener proves itself with.
 
-use std::{collections::BTreeSet, path::Path, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    path::Path,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use certificate::{Anchors, Chain, Flavour, Rule, check_profile};
 use net::{
@@ -12,6 +16,7 @@ use onem2m::time::Timestamp;
 use super::{Trust, trust::read};
 use crate::{
     config::{CertificateSection, ListenerSection},
+    key_pair,
     outcome::{Failure, causes},
 };
 
@@ -40,19 +45,18 @@ impl Own {
         }
         let key_file = folder.join(&section.key_file);
         let pem = zeroize::Zeroizing::new(read(&key_file)?);
-        let key = PrivateKey::from_pem(&pem).map_err(|error| wrong(&key_file, &error))?;
-        let public = key.public_key_der().map_err(|error| wrong(&key_file, &error))?;
-        if public != chain.spki() {
-            let what = format!("the private key does not belong to certificate 0 of {}", file.display());
-            return Err(wrong(&key_file, &what));
-        }
+        let key = key_pair::private_key(&key_file, &pem, Some((&chain, &file)))?;
         Ok(Self { chain, key })
     }
 
     /// The same for associations that this CSE opens itself, with what it holds the other end against.
     pub(super) fn outwards(&self, trust: &Trust) -> OwnCertificate {
+        OwnCertificate(Arc::new(Outwards { shown: RwLock::new(self.shown()), trust: trust.clone() }))
+    }
+
+    fn shown(&self) -> Shown {
         let chain_der = self.chain.ders().map(<[u8]>::to_vec).collect();
-        OwnCertificate(Arc::new(Outwards { chain_der, key: self.key.share(), trust: trust.clone() }))
+        Shown { chain_der, key: self.key.share(), not_after: self.chain.not_after() }
     }
 
     fn credential(&self) -> ServerCredential {
@@ -64,19 +68,32 @@ impl Own {
 }
 
 /// What this CSE proves itself with to other CSEs: the certificate of its first listener that has one and accepts
-/// certificates. Cheap to clone.
+/// certificates. All clones are one, and show the same after a renewal.
 #[derive(Clone)]
 pub(crate) struct OwnCertificate(Arc<Outwards>);
 
 struct Outwards {
-    chain_der: Vec<Vec<u8>>,
-    key: PrivateKey,
+    shown: RwLock<Shown>,
     trust: Trust,
 }
 
+struct Shown {
+    chain_der: Vec<Vec<u8>>,
+    key: PrivateKey,
+    not_after: Timestamp,
+}
+
 impl OwnCertificate {
-    pub(crate) fn identity(&self) -> ClientIdentity {
-        ClientIdentity::Chain { chain_der: self.0.chain_der.clone(), key: self.0.key.share() }
+    /// What associations that are opened from now on prove, and the last moment at which it is good for that.
+    pub(crate) fn identity(&self) -> (ClientIdentity, Timestamp) {
+        let shown = self.0.shown.read().unwrap_or_else(PoisonError::into_inner);
+        let identity = ClientIdentity::Chain { chain_der: shown.chain_der.clone(), key: shown.key.share() };
+        (identity, shown.not_after)
+    }
+
+    /// From now on it is this one. What is open stays.
+    pub(super) fn renew(&self, own: &Own) {
+        *self.0.shown.write().unwrap_or_else(PoisonError::into_inner) = own.shown();
     }
 
     /// The anchors and revocation lists, as they are now.
@@ -94,8 +111,8 @@ impl OwnCertificate {
 pub(crate) fn tls_of(
     section: &ListenerSection,
     own: Option<&Own>,
-    tickets: Option<TicketKeys>,
-    staple: Option<Staple>,
+    tickets: Option<&TicketKeys>,
+    staple: Option<&Staple>,
 ) -> Result<ServerContext, Failure> {
     let wrong = |error: net::AssociationError| {
         Failure::usage(format_args!("listener {}: {}", section.address, causes(&error)))
@@ -109,10 +126,10 @@ pub(crate) fn tls_of(
         if let (Some(own), Some(certificate)) = (own, &section.certificate) {
             builder = builder.credential(own.credential()).raw_keys(certificate.raw_public_keys);
         }
-        if let Some(staple) = &staple {
+        if let Some(staple) = staple {
             builder = builder.staple(staple.clone());
         }
-        if let Some(tickets) = &tickets {
+        if let Some(tickets) = tickets {
             let tickets = Some(tickets.clone());
             builder = builder.resumption(Resumption { tickets, ids: true, for_psk: false });
         }

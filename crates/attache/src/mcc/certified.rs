@@ -3,7 +3,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use certificate::{Chain, ExpectedServer, Purpose, matches_server, verify};
-use net::{Alert, ClientContext, DialLimits, Dialer, NetError, Presented, ServerCheck, SuitePolicy};
+use net::{
+    Alert, ClientContext, ClientIdentity, DialLimits, Dialer, NetError, Presented, ServerCheck, SuitePolicy,
+};
 use onem2m::time::Clock;
 
 use crate::admit::OwnCertificate;
@@ -11,10 +13,11 @@ use crate::admit::OwnCertificate;
 /// What a check found wrong with the other end.
 pub(super) type Complaint = Arc<Mutex<Option<String>>>;
 
-/// What dials whoever `expected` is, showing `own`. The certificate at the other end must lead to the anchors that
+/// What dials whoever `expected` is, showing `identity`, which is `own` as it is now. The certificate at the other end must lead to the anchors that
 /// this CSE's own listener goes by, and name exactly the CSE that is expected.
 pub(super) fn dialer(
     own: &OwnCertificate,
+    identity: ClientIdentity,
     expected: ExpectedServer,
     clock: &Arc<dyn Clock>,
     limits: DialLimits,
@@ -22,7 +25,7 @@ pub(super) fn dialer(
 ) -> Result<Dialer, NetError> {
     let suites = SuitePolicy::default().with_certificates().certificates_only();
     let check = check(own.clone(), expected, Arc::clone(clock), Arc::clone(complaint));
-    let context = ClientContext::builder(&suites).identity(own.identity()).server(check).build();
+    let context = ClientContext::builder(&suites).identity(identity).server(check).build();
     Ok(Dialer::of(context.map_err(NetError::Tls)?, limits))
 }
 

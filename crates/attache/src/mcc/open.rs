@@ -225,16 +225,18 @@ impl Opener {
         let none = || Trouble::NoCredential("no [[listener]] has a certificate to prove".into());
         let own = self.own.get().ok_or_else(|| Attempt::Nowhere(none()))?;
         let not_after = self.not_withdrawn(far).await.map_err(Attempt::Nowhere)?;
+        let (identity, ends) = own.identity();
+        let not_after = good_until(ends, not_after, self.clock.now()).map_err(Attempt::Nowhere)?;
         let complaint = Complaint::default();
         let here = |error: &NetError| {
             let found = complaint.lock().unwrap_or_else(PoisonError::into_inner).take();
             Attempt::NotHere(found.map_or_else(|| trouble_of(error), Trouble::Untrusted))
         };
-        let dialer = certified::dialer(own, expected.clone(), &self.clock, LIMITS, &complaint)
+        let dialer = certified::dialer(own, identity, expected.clone(), &self.clock, LIMITS, &complaint)
             .map_err(|error| here(&error))?;
         let connected = dialer.connect_with(&place.address, None, place.server_name.as_deref(), None).await;
         let connection = connected.map_err(|error| here(&error))?;
-        Ok(Opened { connection, not_after })
+        Ok(Opened { connection, not_after: Some(not_after) })
     }
 
     /// A certificate is believed by its chain and name; but not one that was withdrawn here, nor one that stands for
@@ -285,6 +287,16 @@ impl Opener {
     }
 }
 
+/// Until when an association may last for which we prove a certificate that is good until `own`, to a CSE whose
+/// credential is good until `far`.
+fn good_until(own: Timestamp, far: Option<Timestamp>, now: Timestamp) -> Result<Timestamp, Trouble> {
+    if own < now {
+        let what = format!("the certificate of [[listener]] ended at {own}: renew it, and reload (SIGHUP)");
+        return Err(Trouble::NoCredential(what));
+    }
+    Ok(far.map_or(own, |far| far.min(own)))
+}
+
 pub(crate) fn trouble_of(error: &NetError) -> Trouble {
     let said = causes(error);
     match error {
@@ -303,6 +315,17 @@ pub(crate) fn trouble_of(error: &NetError) -> Trouble {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_association_ends_with_our_certificate() {
+        let time = |text: &str| text.parse::<Timestamp>().unwrap();
+        let (own, now) = (time("20260601T120000"), time("20260601T115959"));
+        assert_eq!(good_until(own, None, now).unwrap(), own);
+        assert_eq!(good_until(own, Some(time("20270101T000000")), now).unwrap(), own);
+        assert_eq!(good_until(own, Some(now), now).unwrap(), now, "or with what is known of the other");
+        let over = good_until(own, None, time("20260601T120001")).unwrap_err().to_string();
+        assert!(over.contains("ended at 20260601T120000"), "{over}");
+    }
 
     #[test]
     fn places_of_points_of_access() {
