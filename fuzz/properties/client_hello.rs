@@ -25,6 +25,10 @@ fn read(message: &[u8]) {
     let inside = |part: &[u8]| part.is_empty() || message.windows(part.len()).any(|window| window == part);
     assert!(inside(hello.session_id) && inside(hello.ticket.unwrap_or_default()));
     assert!(inside(hello.server_name.unwrap_or_default().as_bytes()));
+    assert!(
+        inside(hello.server_kinds.unwrap_or_default())
+            && hello.server_kinds.is_none_or(|kinds| kinds.len() < 256)
+    );
     // It is whole: neither less nor more is one.
     assert_eq!(ClientHello::read(message.get(..message.len() - 1).unwrap_or_default()), None);
     assert_eq!(ClientHello::read(&[message, &[0]].concat()), None);

@@ -77,7 +77,10 @@ impl Silence {
         };
         let hello = message.as_deref().and_then(ClientHello::read);
         let context = self.context.asked_for(hello.and_then(|hello| hello.server_name));
-        let stream = server_stream(context)?;
+        let mut stream = server_stream(context)?;
+        if context.has_both_kinds() && hello.is_some_and(|hello| hello.prefers_raw_key()) {
+            ossl::prefer_raw_key(&mut stream)?;
+        }
         let offered = hello.and_then(|hello| offered(&hello, context, &stream));
         let mut approach = Approach::new(context, offered);
         approach.held = std::mem::take(&mut self.held);

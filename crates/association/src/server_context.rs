@@ -71,6 +71,8 @@ pub struct ServerContext {
     clients: ClientProof,
     resumable: Option<Resumable>,
     tickets: Option<TicketKeys>,
+    /// Whether it can show a certificate as well as a raw public key.
+    both_kinds: bool,
     others: Others,
 }
 
@@ -95,6 +97,7 @@ impl ServerContext {
             names: ServerNames::default(),
             credential: None,
             raw_keys: false,
+            raw_client_keys: true,
             clients: ClientProof::default(),
             staple: None,
             resumption: None,
@@ -104,7 +107,12 @@ impl ServerContext {
 
     /// Whether a choice depends on what the ClientHello says, before OpenSSL sees it.
     pub(crate) fn reads_ahead(&self) -> bool {
-        self.resumable.is_some() || !self.others.is_empty()
+        self.resumable.is_some() || self.both_kinds || !self.others.is_empty()
+    }
+
+    /// Whether it can show a certificate as well as a raw public key, as the client prefers.
+    pub(crate) const fn has_both_kinds(&self) -> bool {
+        self.both_kinds
     }
 
     /// The server for clients that ask for this name.
@@ -135,6 +143,7 @@ pub struct ServerContextBuilder {
     names: ServerNames,
     credential: Option<ServerCredential>,
     raw_keys: bool,
+    raw_client_keys: bool,
     clients: ClientProof,
     staple: Option<Staple>,
     resumption: Option<Resumption>,
@@ -156,11 +165,19 @@ impl ServerContextBuilder {
         self
     }
 
-    /// Whether raw public keys (RFC 7250) are negotiated beside certificates, its own and clients'. Without
-    /// this, no.
+    /// Whether raw public keys (RFC 7250) are negotiated beside certificates, its own and clients', in each client's
+    /// order of preference. Without this, no.
     #[must_use]
     pub const fn raw_keys(mut self, allowed: bool) -> Self {
         self.raw_keys = allowed;
+        self
+    }
+
+    /// Whether, where raw public keys are negotiated, clients may show them. Without this, yes. A client that has both
+    /// shows its certificate where they may not.
+    #[must_use]
+    pub const fn raw_client_keys(mut self, allowed: bool) -> Self {
+        self.raw_client_keys = allowed;
         self
     }
 
@@ -211,9 +228,11 @@ impl ServerContextBuilder {
         let (names, others) = (self.names, Others::new(self.others));
         let elsewhere = Arc::clone(&others);
         context.set_servername_callback(move |ssl, alert| check_name(&names, &elsewhere, ssl, alert));
+        let mut both_kinds = false;
         if policy.has_certificates() {
             let credential = self.credential.ok_or(CredentialError::Missing)?;
-            install_credential(&mut context, &credential, self.raw_keys)?;
+            both_kinds = install_credential(&mut context, &credential, self.raw_keys, self.raw_client_keys)?
+                == Kinds::Both;
             match self.clients {
                 ClientProof::KeyOrCertificate => ask_for_certificates(&mut context)?,
                 ClientProof::Token => context.set_verify(SslVerifyMode::NONE),
@@ -236,27 +255,32 @@ impl ServerContextBuilder {
         if policy.has_certificates() || resumable.is_some() {
             ossl::watch_messages(&mut context, note_message)?;
         }
-        Ok(ServerContext { ssl: context.build(), clients: self.clients, resumable, tickets, others })
+        let ssl = context.build();
+        Ok(ServerContext { ssl, clients: self.clients, resumable, tickets, both_kinds, others })
     }
 }
 
+/// Which kinds of proof it makes.
 fn install_credential(
     context: &mut SslContextBuilder,
     credential: &ServerCredential,
     raw_keys: bool,
-) -> Result<(), Error> {
-    let clients = if raw_keys { Kinds::Both } else { Kinds::Certificates };
+    of_clients: bool,
+) -> Result<Kinds, Error> {
+    let allowed = |allowed| if allowed { Kinds::Both } else { Kinds::Certificates };
+    let clients = allowed(raw_keys && of_clients);
     let servers = match credential {
         ServerCredential::Chain { chain_der, key } => {
             install_chain(context, chain_der, key)?;
-            clients
+            allowed(raw_keys)
         }
         ServerCredential::RawKey { key } => {
             install_key(context, key)?;
             Kinds::RawKeys
         }
     };
-    set_kinds(context, clients, servers)
+    set_kinds(context, clients, servers)?;
+    Ok(servers)
 }
 
 /// As [`ossl::set_kinds`], where there is anything to set.

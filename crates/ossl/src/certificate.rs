@@ -11,7 +11,7 @@ use libc::{c_int, c_long, c_void};
 use openssl::{
     error::ErrorStack,
     ex_data::Index,
-    ssl::{SslContext, SslContextBuilder, SslRef},
+    ssl::{SslContext, SslContextBuilder, SslRef, SslStream},
     stack::StackRef,
     x509::{X509, X509Ref, X509StoreContext, X509StoreContextRef, X509VerifyResult},
 };
@@ -124,6 +124,11 @@ pub fn set_max_certificate_octets(context: &mut SslContextBuilder, octets: u16) 
 /// Whether the OpenSSL that is linked has raw public keys.
 pub const RAW_PUBLIC_KEYS: bool = cfg!(raw_public_keys);
 
+/// A certificate type on the wire: a certificate (RFC 7250 §3, RFC 6091).
+pub const CERTIFICATE: u8 = 0;
+/// A certificate type on the wire: a raw public key.
+pub const RAW_PUBLIC_KEY: u8 = 2;
+
 /// One end's kinds of proof, in its order of preference (RFC 7250 §3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kinds {
@@ -131,6 +136,8 @@ pub enum Kinds {
     Certificates,
     /// Certificates, or else raw public keys.
     Both,
+    /// Raw public keys, or else certificates.
+    RawKeysFirst,
     /// Raw public keys only.
     RawKeys,
 }
@@ -138,11 +145,10 @@ pub enum Kinds {
 impl Kinds {
     #[cfg(raw_public_keys)]
     const fn on_the_wire(self) -> &'static [u8] {
-        const X509: u8 = 0;
-        const RAW_PUBLIC_KEY: u8 = 2;
         match self {
-            Self::Certificates => &[X509],
-            Self::Both => &[X509, RAW_PUBLIC_KEY],
+            Self::Certificates => &[CERTIFICATE],
+            Self::Both => &[CERTIFICATE, RAW_PUBLIC_KEY],
+            Self::RawKeysFirst => &[RAW_PUBLIC_KEY, CERTIFICATE],
             Self::RawKeys => &[RAW_PUBLIC_KEY],
         }
     }
@@ -172,6 +178,27 @@ pub fn set_kinds(context: &mut SslContextBuilder, clients: Kinds, servers: Kinds
 pub fn set_kinds(_: &mut SslContextBuilder, clients: Kinds, servers: Kinds) -> Result<(), ErrorStack> {
     let certificates = clients == Kinds::Certificates && servers == Kinds::Certificates;
     if certificates { Ok(()) } else { Err(ErrorStack::get()) }
+}
+
+/// Lets a server that has both a certificate and a raw public key ([`Kinds::Both`]) show the key to a client that
+/// takes either, in the handshake to come. OpenSSL itself goes by the server's preference there, and by the client's
+/// for what the client shows.
+///
+/// # Errors
+/// OpenSSL's own, if it has no memory.
+pub fn prefer_raw_key<S>(stream: &mut SslStream<S>) -> Result<(), ErrorStack> {
+    #[cfg(raw_public_keys)]
+    {
+        let kinds = Kinds::RawKeysFirst.on_the_wire();
+        // SAFETY: the SSL is alive as long as the stream, which is borrowed exclusively; the octets are copied.
+        let done = unsafe { SSL_set1_server_cert_type(stream.ssl().as_ptr(), kinds.as_ptr(), kinds.len()) };
+        if done != 1 {
+            return Err(ErrorStack::get());
+        }
+    }
+    #[cfg(not(raw_public_keys))]
+    let _ = stream;
+    Ok(())
 }
 
 /// The raw public key that the peer has proved to hold, or that of the session that is resumed: a
@@ -214,5 +241,6 @@ unsafe extern "C" {
     fn X509_STORE_CTX_get0_rpk(store: *const X509_STORE_CTX) -> *mut openssl_sys::EVP_PKEY;
     fn SSL_CTX_set1_client_cert_type(context: *mut SSL_CTX, kinds: *const u8, octets: usize) -> c_int;
     fn SSL_CTX_set1_server_cert_type(context: *mut SSL_CTX, kinds: *const u8, octets: usize) -> c_int;
+    fn SSL_set1_server_cert_type(ssl: *mut openssl_sys::SSL, kinds: *const u8, octets: usize) -> c_int;
     fn SSL_get0_peer_rpk(ssl: *const openssl_sys::SSL) -> *mut openssl_sys::EVP_PKEY;
 }

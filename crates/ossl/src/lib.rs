@@ -20,7 +20,8 @@ use openssl::{
 
 pub use ccm8::allow_ccm_8;
 pub use certificate::{
-    Kinds, RAW_PUBLIC_KEYS, Shown, peer_raw_key, set_certificate_judge, set_kinds, set_max_certificate_octets,
+    CERTIFICATE, Kinds, RAW_PUBLIC_KEY, RAW_PUBLIC_KEYS, Shown, peer_raw_key, prefer_raw_key,
+    set_certificate_judge, set_kinds, set_max_certificate_octets,
 };
 pub use message::{Way, watch_messages};
 pub use session::{

@@ -1,8 +1,9 @@
-//! Reading a ClientHello ahead of OpenSSL (RFC 5246 §7.4.1.2), as far as resumption needs it.
+//! Reading a ClientHello ahead of OpenSSL (RFC 5246 §7.4.1.2), as far as something is decided by it here.
 //!
 //! Whether a session is resumed has to be known before the ServerHello, and finding out may take a while. So the
-//! session ID and the ticket are read here first. What cannot be read here is left to OpenSSL, which knows what
-//! to answer; nothing is resumed then.
+//! session ID and the ticket are read here first, and what chooses the server: the name that is asked for, and
+//! whether a raw public key is preferred to a certificate. What cannot be read here is left to OpenSSL, which knows
+//! what to answer; nothing is resumed then.
 //!
 //! [`peek`] and [`ClientHello::read`] are pure and never panic; a fuzz target can call them directly.
 
@@ -17,6 +18,7 @@ const VERSION_AND_RANDOM: usize = 2 + 32;
 const MAX_SESSION_ID: usize = 32;
 
 const SERVER_NAME: u16 = 0;
+const SERVER_CERTIFICATE_TYPE: u16 = 20;
 const EXTENDED_MASTER_SECRET: u16 = 23;
 const SESSION_TICKET: u16 = 35;
 
@@ -31,6 +33,9 @@ pub struct ClientHello<'a> {
     pub server_name: Option<&'a str>,
     /// Whether the `extended_master_secret` extension (RFC 7627) is there.
     pub extended_master_secret: bool,
+    /// The certificate types of the `server_certificate_type` extension (RFC 7250 §4.1), the one that the client
+    /// likes best first.
+    pub server_kinds: Option<&'a [u8]>,
 }
 
 impl<'a> ClientHello<'a> {
@@ -48,7 +53,13 @@ impl<'a> ClientHello<'a> {
         let session_id = rest.vector::<1>().filter(|id| id.len() <= MAX_SESSION_ID)?;
         let _suites = rest.vector::<2>()?;
         let _compression = rest.vector::<1>()?;
-        let mut hello = Self { session_id, ticket: None, server_name: None, extended_master_secret: false };
+        let mut hello = Self {
+            session_id,
+            ticket: None,
+            server_name: None,
+            extended_master_secret: false,
+            server_kinds: None,
+        };
         if rest.0.is_empty() {
             return Some(hello);
         }
@@ -60,6 +71,7 @@ impl<'a> ClientHello<'a> {
             let twice = match kind {
                 SERVER_NAME => hello.server_name.replace(host_name(body)?).is_some(),
                 SESSION_TICKET => hello.ticket.replace(body).is_some(),
+                SERVER_CERTIFICATE_TYPE => hello.server_kinds.replace(certificate_types(body)?).is_some(),
                 EXTENDED_MASTER_SECRET => std::mem::replace(&mut hello.extended_master_secret, true),
                 _ => false,
             };
@@ -69,6 +81,20 @@ impl<'a> ClientHello<'a> {
         }
         Some(hello)
     }
+
+    /// Whether the client would rather see a raw public key of the server than a certificate.
+    #[must_use]
+    pub fn prefers_raw_key(&self) -> bool {
+        let known = |kind: &&u8| matches!(**kind, ossl::CERTIFICATE | ossl::RAW_PUBLIC_KEY);
+        self.server_kinds.and_then(|kinds| kinds.iter().find(known)) == Some(&ossl::RAW_PUBLIC_KEY)
+    }
+}
+
+/// The list in a `server_certificate_type` extension of a client.
+fn certificate_types(body: &[u8]) -> Option<&[u8]> {
+    let mut body = Reader(body);
+    let length = body.length::<1>()?;
+    body.all(length)
 }
 
 /// The one host name of a `server_name` extension.

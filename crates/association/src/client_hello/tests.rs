@@ -53,10 +53,37 @@ fn everything_is_read() {
 fn nothing_has_to_be_there() {
     for message in [hello(b"", None), hello(b"", Some(&[]))] {
         let read = ClientHello::read(&message).unwrap();
-        let nothing =
-            ClientHello { session_id: b"", ticket: None, server_name: None, extended_master_secret: false };
+        let nothing = ClientHello {
+            session_id: b"",
+            ticket: None,
+            server_name: None,
+            extended_master_secret: false,
+            server_kinds: None,
+        };
         assert_eq!(read, nothing);
+        assert!(!read.prefers_raw_key());
     }
+}
+
+#[test]
+fn the_first_kind_that_is_known_is_preferred() {
+    for (kinds, raw_key) in [
+        (&b"\x02\x02\x00"[..], true),
+        (b"\x01\x02", true),
+        (b"\x03\x01\x02\x00", true),
+        (b"\x02\x00\x02", false),
+        (b"\x02\x01\x00", false),
+        (b"\x01\x01", false),
+        (b"\x00", false),
+    ] {
+        let message = hello(b"", Some(&[(20, kinds)]));
+        let read = ClientHello::read(&message).unwrap();
+        assert_eq!((read.server_kinds, read.prefers_raw_key()), (Some(&kinds[1..]), raw_key));
+    }
+    for broken in [&b""[..], b"\x01", b"\x01\x02\x00", b"\x03\x02\x00"] {
+        assert_eq!(ClientHello::read(&hello(b"", Some(&[(20, broken)]))), None, "{broken:?}");
+    }
+    assert_eq!(ClientHello::read(&hello(b"", Some(&[(20, b"\x01\x02"), (20, b"\x01\x02")]))), None);
 }
 
 #[test]
@@ -125,6 +152,7 @@ proptest! {
         ticket in prop::option::of(prop::collection::vec(any::<u8>(), 0..400)),
         name in prop::option::of("[a-z.]{1,60}"),
         extended_master_secret in any::<bool>(),
+        kinds in prop::option::of(prop::collection::vec(any::<u8>(), 0..4)),
         at in any::<prop::sample::Index>(),
         octet in any::<u8>(),
         piece in 1_usize..700,
@@ -134,12 +162,15 @@ proptest! {
         extensions.extend(sni.as_deref().map(|octets| (0, octets)));
         extensions.extend(ticket.as_deref().map(|octets| (35, octets)));
         extensions.extend(extended_master_secret.then_some((23, &b""[..])));
+        let list = kinds.as_ref().map(|kinds| [&[u8::try_from(kinds.len()).unwrap()], &kinds[..]].concat());
+        extensions.extend(list.as_deref().map(|octets| (20, octets)));
         let mut message = hello(&session_id, Some(&extensions));
         let wanted = ClientHello {
             session_id: &session_id,
             ticket: ticket.as_deref(),
             server_name: name.as_deref(),
             extended_master_secret,
+            server_kinds: kinds.as_deref(),
         };
         let records = in_records(&message, piece);
         let Peek::Message(found) = peek(&records) else { panic!("not found") };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use association::{
     Alert, Association, ClientContext, ClientIdentity, CredentialError, Error, KeyAnswer, Presented, Proved,
-    ServerContext, ServerCredential, SessionAnswer, SuitePolicy, Verdict,
+    Resumption, ServerContext, ServerCredential, SessionAnswer, SuitePolicy, Verdict,
 };
 use openssl::{
     ec::{EcGroup, EcKey},
@@ -95,7 +95,7 @@ fn raw_keys_certificates_and_pre_shared_keys_share_a_server() {
     let server_chain = Proved::Certificate(made("server").presented());
     let cases = [
         (with(raw_identity()), raw(&me), server_chain.clone()),
-        // The server prefers its certificate where the client takes either.
+        // Our client prefers certificates where it takes either.
         (with(raw_identity()).raw_server_keys(true), raw(&me), server_chain.clone()),
         (with(me.client()), me.presented(), server_chain),
     ];
@@ -114,6 +114,82 @@ fn raw_keys_certificates_and_pre_shared_keys_share_a_server() {
     let mut server = server(&both, made("server").server());
     let done = crate::wire::run(&mut client, &mut server, 100, |_| KeyAnswer::Key(key(7)));
     assert_eq!(done.server.unwrap().proved, Proved::Key(IDENTITY.parse().unwrap()));
+}
+
+/// RFC 7250 §4.1: a client names what it takes in its order of preference, and the server goes by that. Nothing is
+/// resumed here: the ClientHello is read for this alone.
+#[test]
+fn the_order_of_the_client_counts() {
+    if !ossl::RAW_PUBLIC_KEYS {
+        return;
+    }
+    let (me, key) = (made("light1"), made("server").private_key().public_key_der().unwrap());
+    let chain = || made("server").server();
+    let raw_key = || ServerCredential::RawKey { key: made("server").private_key() };
+    // What the client takes, what the server has, and whether it shows its raw key.
+    for (takes, credential, raw_shown) in [
+        (Kinds::RawKeysFirst, chain(), true),
+        (Kinds::Both, chain(), false),
+        (Kinds::RawKeys, chain(), true),
+        (Kinds::Certificates, chain(), false),
+        (Kinds::Both, raw_key(), true),
+        (Kinds::RawKeysFirst, raw_key(), true),
+    ] {
+        let mut client = bare_client(|context| {
+            context.set_cipher_list("ECDHE-ECDSA-AES128-SHA256").unwrap();
+            context.set_max_proto_version(Some(SslVersion::TLS1_2)).unwrap();
+            context.set_private_key(&me.key).unwrap();
+            ossl::set_kinds(context, Kinds::RawKeys, takes).unwrap();
+        });
+        let run = run_bare(&mut client, &mut server(&policy(CBC), credential));
+        assert_eq!(run.server.unwrap().proved, Proved::Certificate(raw(&me)));
+        let shown = (ossl::peer_raw_key(client.ssl()), client.ssl().peer_certificate().is_some());
+        assert_eq!(shown, (raw_shown.then(|| key.clone()), !raw_shown), "{takes:?}");
+    }
+    // Where raw keys are off, none is shown to whom prefers them.
+    let mut client = bare_client(|context| {
+        context.set_cipher_list("ECDHE-ECDSA-AES128-SHA256").unwrap();
+        context.set_max_proto_version(Some(SslVersion::TLS1_2)).unwrap();
+        ossl::set_kinds(context, Kinds::Both, Kinds::RawKeysFirst).unwrap();
+    });
+    // This one reads the ClientHello, for what it may resume.
+    let resumption = Resumption { tickets: None, ids: true, for_psk: false };
+    let plain = ServerContext::builder(&policy(CBC)).credential(chain()).resumption(resumption);
+    drop(run_bare(&mut client, &mut Association::server(&plain.build().unwrap())));
+    assert_eq!(ossl::peer_raw_key(client.ssl()), None);
+    assert!(client.ssl().peer_certificate().is_some());
+}
+
+/// A client that would rather show its key shows its certificate where keys are not accepted of clients; one that has
+/// nothing else is told so. The server's own key is another matter.
+#[test]
+fn a_server_may_show_a_key_and_take_none() {
+    if !ossl::RAW_PUBLIC_KEYS {
+        return;
+    }
+    let me = made("light1");
+    let context = || {
+        let builder = ServerContext::builder(&policy(CBC)).credential(made("server").server()).raw_keys(true);
+        builder.raw_client_keys(false).build().unwrap()
+    };
+    for (of_client, shown) in [(Kinds::RawKeysFirst, Some(me.presented())), (Kinds::RawKeys, None)] {
+        let mut client = bare_client(|context| {
+            context.set_cipher_list("ECDHE-ECDSA-AES128-SHA256").unwrap();
+            context.set_max_proto_version(Some(SslVersion::TLS1_2)).unwrap();
+            context.set_certificate(&me.certificate).unwrap();
+            context.set_private_key(&me.key).unwrap();
+            ossl::set_kinds(context, of_client, Kinds::RawKeys).unwrap();
+        });
+        let run = run_bare(&mut client, &mut Association::server(&context()));
+        assert!(ossl::peer_raw_key(client.ssl()).is_some() || shown.is_none());
+        match (shown, run.server) {
+            (Some(shown), done) => assert_eq!(done.unwrap().proved, Proved::Certificate(shown)),
+            (None, done) => {
+                assert!(done.is_err());
+                assert_eq!(last_alert(&run.from_server), Some([2, 43]));
+            }
+        }
+    }
 }
 
 /// Somebody else's public key in the client's Certificate message.

@@ -125,6 +125,7 @@ pub(crate) fn tls_of(
         }
         if let (Some(own), Some(certificate)) = (own, &section.certificate) {
             builder = builder.credential(own.credential()).raw_keys(certificate.raw_public_keys);
+            builder = builder.raw_client_keys(section.clients.accept(identity::Flavour::RawPublicKey));
         }
         if let Some(staple) = staple {
             builder = builder.staple(staple.clone());

@@ -28,8 +28,7 @@ pub(crate) struct Trust {
 
 struct Shared {
     sources: Sources,
-    flavours: Option<Vec<Flavour>>,
-    strict: bool,
+    section: ClientsSection,
     look: Duration,
     now: RwLock<Loaded>,
 }
@@ -61,13 +60,7 @@ impl Trust {
             .look_seconds
             .map_or(LOOKED_AT_EVERY, |seconds| Duration::from_secs(u64::from(seconds.get())));
         Ok(Self {
-            shared: Arc::new(Shared {
-                sources,
-                flavours: section.flavours.clone(),
-                strict: section.strict_name_constraints,
-                look,
-                now: RwLock::new(loaded),
-            }),
+            shared: Arc::new(Shared { sources, section: section.clone(), look, now: RwLock::new(loaded) }),
         })
     }
 
@@ -78,12 +71,12 @@ impl Trust {
 
     /// Whether issuers have to be held to names of their own.
     pub(crate) fn strict(&self) -> bool {
-        self.shared.strict
+        self.shared.section.strict_name_constraints
     }
 
     /// Whether certificates of this flavour are accepted.
     pub(crate) fn accepts(&self, flavour: Flavour) -> bool {
-        self.shared.flavours.as_ref().is_none_or(|accepted| accepted.contains(&flavour))
+        self.shared.section.accept(flavour)
     }
 
     /// Looks at the files from time to time, for ever. What cannot be read is left as it was.

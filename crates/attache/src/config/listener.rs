@@ -107,6 +107,13 @@ pub(crate) struct ClientsSection {
     pub(crate) look_seconds: Option<NonZeroU32>,
 }
 
+impl ClientsSection {
+    /// Whether certificates of this kind are accepted.
+    pub(crate) fn accept(&self, flavour: Flavour) -> bool {
+        self.flavours.as_ref().is_none_or(|accepted| accepted.contains(&flavour))
+    }
+}
+
 const fn a_day() -> u32 {
     24 * 60
 }
