@@ -8,7 +8,7 @@ use onem2m::{primitive::Operation, status::ResponseStatusCode as Rsc};
 use serde_json::json;
 use support::{
     certified::{Makers, of_cse, write},
-    pair::{IN, MN, Pair, certified_cse, certified_registrar, said},
+    pair::{IN, MN, Pair, Peer, add_cse, certified_cse, certified_registrar, key_hex, said},
 };
 use testkit::wait_until;
 
@@ -217,4 +217,46 @@ async fn an_enrolled_public_key_is_for_both_directions() {
     pair.gateway.wait_until_registered();
     assert_eq!(pair.gateway.remote("/in-cse/server").0, 2000, "by its name it is the same CSE");
     assert_eq!(pair.infrastructure.remote("/mn-cse-123456/-").0, 5103, "but not the key that registered");
+}
+
+/// An authority that writes names in lower case: they stand for the CSE that the registrar knows, unless it knows two
+/// that differ by letter case alone (register A-50).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_in_other_letters_is_the_cse_that_is_known() {
+    const REFUSED: &str = "the registrar refused our certificate (alert certificate_unknown)";
+    let makers = Makers::new(11);
+    let mut world = certified_cse(&makers, (IN, "in-cse.example.org"), ("in", "server", 0), "");
+    world.serve();
+    let lower = makers.gateway("mn-cse-7");
+    let mut early = world.associate_as(&lower).await;
+    add_cse(&world, "seven@example.org", "//example.org/MN-Cse-7", &key_hex(7));
+    let register =
+        async |peer: &mut Peer, csi: &str| peer.register(csi, "/in-cse/server", csi, &[]).await.rsc;
+    let mut peer = world.associate_as(&lower).await;
+    assert_eq!(register(&mut peer, "/mn-cse-7").await, Rsc::OriginatorNotAuthenticated);
+    assert_eq!(register(&mut peer, "/MN-Cse-7").await, Rsc::Created);
+    let told = world.run(&["--json", "inspect", "registrations"]).success().stdout;
+    assert!(told.contains("32-MN-Cse-7.in-cse.example.org"), "on record as it is known: {told}");
+    // Whoever came before it was known is another one, and stays so.
+    assert_eq!(register(&mut early, "/MN-Cse-7").await, Rsc::OriginatorNotAuthenticated);
+    let mut other = world.associate_as(&makers.gateway("Mn-Cse-9")).await;
+    assert_eq!(register(&mut other, "/Mn-Cse-9").await, Rsc::Created, "of whom nothing is known");
+
+    add_cse(&world, "twin@example.org", "//example.org/mn-CSE-7", &key_hex(8));
+    let digest = world.digest();
+    let refused = async |issued| {
+        let error = world.try_associate_as(issued).await.err().unwrap();
+        std::error::Error::source(&error).unwrap().to_string()
+    };
+    assert_eq!(refused(&lower).await, REFUSED, "one of two");
+    let mut exact = world.associate_as(&makers.gateway("MN-Cse-7")).await;
+    assert_eq!(register(&mut exact, "/MN-Cse-7").await, Rsc::OriginatorHasAlreadyRegistered);
+    assert_eq!(world.digest(), digest);
+
+    // What is withdrawn is so in any letters.
+    let name = "MN-Cse-8.in-cse.example.org";
+    let whose = ["--certificate-name", &format!("cse:{name}"), "--cse-id", "//example.org/MN-Cse-8"];
+    drop(world.run(&[&["credential", "add"][..], &whose].concat()).success());
+    drop(world.run(&["credential", "revoke", &format!("32-{name}")]).success());
+    assert_eq!(refused(&makers.gateway("mn-cse-8")).await, REFUSED, "withdrawn");
 }

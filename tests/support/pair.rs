@@ -129,16 +129,20 @@ impl Pair {
 }
 
 impl World {
-    /// An association with this server by the certificate for `name`; whom it leads to does not matter.
+    /// An association with this server by a certificate; whom it leads to does not matter.
     pub(crate) async fn associate_as(&self, issued: &Issued) -> Peer {
+        self.try_associate_as(issued).await.unwrap()
+    }
+
+    pub(crate) async fn try_associate_as(&self, issued: &Issued) -> Result<Peer, net::NetError> {
         let suites = SuitePolicy::default().with_certificates().certificates_only();
         let key = PrivateKey::from_pem(issued.key_pem.as_ref().unwrap().as_bytes()).unwrap();
         let identity = ClientIdentity::Chain { chain_der: issued.chain_der.clone(), key };
         let believes: ServerCheck = Arc::new(|_| Ok(()));
         let context = ClientContext::builder(&suites).identity(identity).server(believes).build().unwrap();
         let dialer = Dialer::of(context, DialLimits::default());
-        let connection = dialer.connect_with(&self.address.to_string(), None, None, None).await.unwrap();
-        Peer { connection, asked: 0 }
+        let connection = dialer.connect_with(&self.address.to_string(), None, None, None).await?;
+        Ok(Peer { connection, asked: 0 })
     }
 
     /// `attache registrar status`.

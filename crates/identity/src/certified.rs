@@ -50,6 +50,34 @@ pub struct Surroundings<'a> {
     pub known: &'a [CseId],
 }
 
+impl Surroundings<'_> {
+    /// The CSE-ID of our service provider in a dNSName, its letters as they are written; what is known that
+    /// differs from it by letter case alone belongs into [`Self::known`]. `None` if there is none in it.
+    #[must_use]
+    pub fn cse_written(&self, dns_name: &str) -> Option<CseId> {
+        CseDomainName::parse_in(dns_name, self.home.cse.sp()).ok().map(|name| name.cse_id())
+    }
+
+    /// The Credential-IDs under which our records may speak of a certificate with this name, the one that counts
+    /// first: that of the name as it is written, and that of the CSE whom it stands for, if that is spelt otherwise
+    /// (register A-50). A name that was withdrawn is withdrawn however an authority spells it.
+    ///
+    /// # Errors
+    /// As for [`credential_id_of`].
+    pub fn credential_ids_of(&self, name: Named<'_>) -> Result<Vec<CredentialId>, Unresolved> {
+        let mut ids = vec![credential_id_of(self, name)?];
+        ids.extend(own_spelling(self, name).filter(|own| !ids.contains(own)));
+        Ok(ids)
+    }
+}
+
+/// The Credential-ID of the CSE whom the name stands for by itself, as our records spell it.
+fn own_spelling(here: &Surroundings<'_>, name: Named<'_>) -> Option<CredentialId> {
+    let Named::Cse(written) = name else { return None };
+    let name = domain_name(here, &cse_named(here, written).ok()?).ok()?;
+    Some(CredentialId::certificate(CertificateUse::Tls, &CertificateName::CseId(name)))
+}
+
 /// Why the name in a certificate stands for nobody here. For logs and the audit: the peer is told what anybody is
 /// told who is not enrolled.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -205,9 +233,9 @@ fn spelt_as_known(here: &Surroundings<'_>, in_cse: &CseName, named: CseId) -> Op
 }
 
 /// The association of a peer whose certificate was verified down to a configured anchor. `record` is what is
-/// enrolled under [`credential_id_of`] the name, if something is: its word counts before the certificate's, so that
-/// a revoked name is refused and a pinned identity is the one that is bound. Ends no later than the certificate,
-/// at `certificate_end`.
+/// enrolled under the first of [`Surroundings::credential_ids_of`] the name, if something is: its word counts before
+/// the certificate's, so that a revoked name is refused and a pinned identity is the one that is bound. Ends no later
+/// than the certificate, at `certificate_end`.
 ///
 /// # Errors
 /// [`Unresolved`]: the handshake is refused.
@@ -235,7 +263,10 @@ pub fn certified(
             let subject = named_by(here, name)?;
             Established {
                 framework,
-                credential_id: Some(credential_id_of(here, name)?),
+                credential_id: Some(match own_spelling(here, name) {
+                    Some(own) => own,
+                    None => credential_id_of(here, name)?,
+                }),
                 version: 0,
                 kind: Some(subject.kind()),
                 subject: Some(subject),
@@ -373,6 +404,39 @@ mod tests {
         }
         let long = format!("{}.example.net", "a".repeat(250));
         assert!(credential_id_of(&here, Named::Cse(&long)).is_err());
+    }
+
+    /// Register A-50: a CSE has one Credential-ID, as our records spell it; what is on record as written counts first.
+    #[test]
+    fn a_cse_is_on_record_in_its_own_spelling() {
+        let home = home("//sp.example.com/mn-1", CseType::Mn);
+        let in_cse: CseName = "in-cse".parse().unwrap();
+        let known: [CseId; 1] = ["//sp.example.com/MN-7".parse().unwrap()];
+        let here = Surroundings { home: &home, infrastructure: Some(&in_cse), known: &known };
+        assert_eq!(
+            here.cse_written("mn-7.IN-CSE.sp.example.com").unwrap().to_string(),
+            "//sp.example.com/mn-7"
+        );
+        assert_eq!(here.cse_written("gateway.example.net"), None);
+        for (name, ids) in [
+            (Named::Cse("MN-7.in-cse.sp.example.com"), &["32-MN-7.in-cse.sp.example.com"][..]),
+            (
+                Named::Cse("mn-7.in-cse.sp.example.com"),
+                &["32-mn-7.in-cse.sp.example.com", "32-MN-7.in-cse.sp.example.com"],
+            ),
+            (
+                Named::Cse("Mn-8.IN-CSE.sp.example.com"),
+                &["32-Mn-8.IN-CSE.sp.example.com", "32-Mn-8.in-cse.sp.example.com"],
+            ),
+            (Named::Cse("gateway.example.net"), &["32-gateway.example.net"]),
+            (Named::Device("0.2.481.1.100.3030.10011"), &["31-0.2.481.1.100.3030.10011"]),
+        ] {
+            let found = here.credential_ids_of(name).unwrap();
+            assert_eq!(found.iter().map(CredentialId::as_str).collect::<Vec<_>>(), ids);
+            if let Ok(established) = certified(&here, name, None, END.parse().unwrap(), now()) {
+                assert_eq!(established.credential_id.as_ref(), found.last());
+            }
+        }
     }
 
     /// TS-0003 §8.2.1: what the certificate says, and what our record says before it.

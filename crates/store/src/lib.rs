@@ -41,6 +41,7 @@ mod enrolments;
 mod error;
 mod import;
 mod kek;
+mod known;
 mod nearby;
 mod options;
 mod queue;
@@ -70,6 +71,7 @@ pub use enrolments::{
 pub use error::{Conflict, Damaged, Fault, FaultKind, KekError, OpenError, StoreError, Unacceptable};
 pub use import::{ImportEnd, ImportOptions, ImportProblem, ImportProgress, ImportReport, ImportStage};
 pub use kek::{KEK_OCTETS, KekSource};
+pub use known::KnownCses;
 pub use options::{CommitHook, Options};
 pub use resources::{MAX_LISTED, Resource, Resources, ResourcesMut};
 pub use sessions::{

@@ -27,7 +27,8 @@ enum Step {
 }
 
 /// Step `n` leads from schema version `n` to `n + 1`. Append only: released steps never change.
-const MIGRATIONS: &[Step] = &[Step::Sql(VERSION_1), Step::Sql(VERSION_2), Step::Code(version_3)];
+const MIGRATIONS: &[Step] =
+    &[Step::Sql(VERSION_1), Step::Sql(VERSION_2), Step::Code(version_3), Step::Sql(VERSION_4)];
 
 // The secret column and the digest come last: reading the facts of a row does not touch them.
 const VERSION_1: &str = "
@@ -184,6 +185,14 @@ ALTER TABLE psk_lookup_table_3 RENAME TO psk_lookup_table;
 CREATE UNIQUE INDEX psk_lookup_table_identity ON psk_lookup_table (function, psk_identity);
 CREATE UNIQUE INDEX psk_lookup_table_key ON psk_lookup_table (key_digest);
 CREATE INDEX psk_lookup_table_entity ON psk_lookup_table (entity) WHERE entity IS NOT NULL;
+";
+
+// CSE-IDs in whatever letter case, as names in certificates are: few rows beside a million AEs.
+const VERSION_4: &str = "
+CREATE INDEX psk_lookup_table_cse ON psk_lookup_table (entity COLLATE NOCASE)
+    WHERE kind = 'cse' AND entity IS NOT NULL;
+CREATE INDEX enrolments_cse ON enrolments (entity COLLATE NOCASE) WHERE kind = 'cse' AND entity IS NOT NULL;
+CREATE INDEX registrations_cse ON registrations (creator COLLATE NOCASE) WHERE ty = 16;
 ";
 
 fn version_3(connection: &Connection) -> Result<(), StoreError> {
@@ -357,6 +366,18 @@ mod tests {
             ),
             ("SELECT 1 FROM enrolments WHERE lookup = x'00'", "enrolments_lookup"),
             ("SELECT 1 FROM enrolments WHERE entity = 'x' AND kind = 'ae'", "enrolments_entity"),
+            (
+                "SELECT entity FROM psk_lookup_table WHERE kind = 'cse' AND entity = 'x' COLLATE NOCASE",
+                "psk_lookup_table_cse",
+            ),
+            (
+                "SELECT entity FROM enrolments WHERE kind = 'cse' AND entity = 'x' COLLATE NOCASE",
+                "enrolments_cse",
+            ),
+            (
+                "SELECT creator FROM registrations WHERE ty = 16 AND creator = 'x' COLLATE NOCASE",
+                "registrations_cse",
+            ),
         ] {
             let plan: String =
                 connection.query_row(&format!("EXPLAIN QUERY PLAN {sql}"), [], |row| row.get(3)).unwrap();

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use certificate::{Anchors, Chain, Name, Purpose, RawKey};
 use identity::{
     ChainPolicy, Credential, Established, Flavour, Framework, Function, Home, KeyRefusal, Made, Named, Peer,
-    SessionRecord, Surroundings, certified, credential_id_of, may_resume, usable, usable_enrolment,
+    SessionRecord, Surroundings, certified, may_resume, usable, usable_enrolment,
 };
 use keys::{CredentialId, Kpsa, PskIdentity};
 use net::{
@@ -13,10 +13,13 @@ use net::{
     SavedSession, SessionHandle, SessionKind,
 };
 use onem2m::{
-    id::CseName,
+    id::{CseId, CseName},
     time::{Clock, Timestamp},
 };
-use store::{Enrolments as _, EnrolmentsMut as _, SESSIONS_KEPT, Sessions as _, SessionsMut as _, Store};
+use store::{
+    Enrolments as _, EnrolmentsMut as _, KnownCses as _, SESSIONS_KEPT, Sessions as _, SessionsMut as _,
+    Store,
+};
 
 use super::Trust;
 
@@ -196,17 +199,20 @@ impl Verifier {
         if !trust.accepts(named.flavour()) {
             return Err(unsupported("this listener does not accept certificates of this kind"));
         }
-        let here =
-            Surroundings { home: &self.home, infrastructure: self.infrastructure.as_ref(), known: &[] };
         let unresolved = |error: &dyn std::error::Error, id: Option<CredentialId>| CertificateRefusal {
             credential_id: id,
             ..CertificateRefusal::not_enrolled(HandshakeRefusal::Unknown, error.to_string())
         };
-        let id = credential_id_of(&here, named).map_err(|error| unresolved(&error, None))?;
-        let sought = id.clone();
+        let known = self.known(named).await?;
+        let here = self.surroundings(&known);
+        let ids = here.credential_ids_of(named).map_err(|error| unresolved(&error, None))?;
+        let id = ids.first().cloned();
         let record = self
             .store
-            .read_brief(move |records| records.enrolment(&sought))
+            .read_brief(move |records| {
+                let found = ids.iter().map(|id| records.enrolment(id));
+                found.filter_map(Result::transpose).next().transpose()
+            })
             .await
             .map_err(|error| failed(&error))?;
         certified(&here, named, record.as_ref(), chain.not_after(), now).map_err(|error| {
@@ -214,8 +220,20 @@ impl Verifier {
                 identity::Unresolved::Record(refusal) => (*refusal).into(),
                 _ => HandshakeRefusal::Unknown,
             };
-            CertificateRefusal { reason, ..unresolved(&error, Some(id)) }
+            CertificateRefusal { reason, ..unresolved(&error, id) }
         })
+    }
+
+    /// The CSE-IDs of our records that may be meant by the name (register A-50).
+    async fn known(&self, name: Named<'_>) -> Result<Vec<CseId>, CertificateRefusal> {
+        let Named::Cse(written) = name else { return Ok(Vec::new()) };
+        let Some(cse) = self.surroundings(&[]).cse_written(written) else { return Ok(Vec::new()) };
+        let found = self.store.read_brief(move |records| records.cses_spelt_like(&cse)).await;
+        found.map_err(|error| failed(&error))
+    }
+
+    const fn surroundings<'a>(&'a self, known: &'a [CseId]) -> Surroundings<'a> {
+        Surroundings { home: &self.home, infrastructure: self.infrastructure.as_ref(), known }
     }
 
     async fn enrolled(&self, spki: &[u8]) -> Result<Option<identity::Enrolment>, CertificateRefusal> {

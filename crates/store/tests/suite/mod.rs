@@ -4,6 +4,7 @@
 
 pub(crate) mod credentials;
 pub(crate) mod enrolments;
+pub(crate) mod known;
 pub(crate) mod records;
 pub(crate) mod sessions;
 pub(crate) mod transactions;
@@ -23,6 +24,7 @@ macro_rules! store_suite {
             parts_that_do_not_go_together_are_refused, an_enrolment_is_bound_rebound_and_revoked,
             a_list_is_replaced_whole, keys_and_enrolments_of_an_entity_are_revoked,
             enrolments_are_paged_and_chains_noted);
+        $crate::store_suite!($fixture, known: cses_are_found_in_any_letter_case, spellings_are_bounded);
         $crate::store_suite!($fixture, sessions:
             a_session_is_found_with_what_it_depends_on, what_ends_associations_forgets_their_sessions,
             registrations_take_the_right_sessions_with_them, a_failed_revocation_leaves_sessions_alone,
