@@ -4,12 +4,17 @@
 
 mod support;
 
-use std::{fs, os::unix::fs::PermissionsExt as _};
+use std::{fs, os::unix::fs::PermissionsExt as _, sync::Arc};
 
+use keys::{CredentialId, IdentityToken, OsRng};
+use onem2m::time::SystemClock;
 use serde_json::Value;
+use store::{CredentialsMut as _, KekSource, Options, Store};
 use support::{
     KEY, World,
-    certified::{CERTIFICATES, Makers, TOKENS, ae, ae_with, going_on, prepared, request, write},
+    certified::{
+        BASE, CERTIFICATES, Makers, TOKENS, ae, ae_with, going_on, in_seconds, last, prepared, request, write,
+    },
     foreign::{alert_number, openssl_with, status},
 };
 use testkit::Process;
@@ -61,26 +66,133 @@ fn shown(token: &str) -> String {
     going_on("PUT", OWN, "Clamp", None, &format!(r#"{{"m2m:ae":{{"idtk":"{token}"}}}}"#))
 }
 
-/// F-12: before the token nothing is served; F-13: another's, an invented, a revoked one.
+/// F-12: before the token nothing is served.
 #[test]
 fn nothing_is_served_before_the_token() {
     let story = Story::start(21);
-    let other = token(&story.world, "//example.org/in-cse/Cother");
-    let gone = token(&story.world, "//example.org/in-cse/Cgone");
-    let list = story.world.run(&["--json", "credential", "list"]).success().stdout;
-    let id = list.lines().find(|line| line.contains("Cgone")).unwrap();
-    let id = id.split('"').find(|text| text.starts_with("90-")).unwrap();
-    drop(story.world.run(&["credential", "revoke", id]).success());
     let digest = story.world.digest();
     assert_eq!(story.says(&ae("Clamp")), "4107");
     for (method, to) in [("GET", OWN), ("GET", "/~/in-cse/server"), ("DELETE", OWN), ("PUT", OWN)] {
         let content = if method == "PUT" { r#"{"m2m:ae":{"lbl":["a"]}}"# } else { "" };
         assert_eq!(story.says(&request(method, to, "Clamp", None, content)), "4107", "{method} {to}");
     }
-    assert_eq!(story.says(&with("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")), "4106");
-    assert_eq!(story.says(&with(&gone)), "4106");
-    assert_eq!(story.says(&with(&other)), "4106");
     assert_eq!(story.world.digest(), digest);
+}
+
+/// F-13: an invented, a malformed, a withdrawn, an expired, another's, a second token: each is told the same, whether it
+/// would create a registration or come back to one, and changes nothing.
+#[tokio::test]
+async fn every_wrong_token_is_told_the_same() {
+    let story = Story::start(28);
+    let ended = |story: &Story, stem: &str| {
+        let token = token(&story.world, &format!("//example.org/in-cse/{stem}"));
+        let digest = token.parse::<IdentityToken>().unwrap().digest();
+        (token, CredentialId::identity_token(&digest))
+    };
+    let (gone, gone_id) = ended(&story, "Clamp");
+    drop(story.world.run(&["credential", "revoke", gone_id.as_str()]).success());
+    let (late, late_id) = ended(&story, "Clamp");
+    expire(&story.world, late_id).await;
+    let other = token(&story.world, "//example.org/in-cse/Cother");
+    let digest = story.world.digest();
+    let invented = "A".repeat(32);
+    let wrong = [
+        ("invented", &*invented),
+        ("malformed", "?"),
+        ("revoked", &gone),
+        ("expired", &late),
+        ("foreign", &other),
+    ];
+    for (what, token) in wrong {
+        for asked in [with(token), last(&shown(token))] {
+            let mut client = story.client(&[]);
+            client.send(asked.as_bytes());
+            assert_eq!(refused(&mut client), ("4106".to_owned(), NOT_ACCEPTED.to_owned()), "{what}");
+        }
+    }
+    assert_eq!(story.world.digest(), digest);
+    let mut bound = story.client(&[]);
+    assert_eq!(answer(&mut bound, &with(&story.token).replace("Connection: close\r\n", "")), "2001");
+    let digest = story.world.digest();
+    // The same one again is no second one.
+    bound.send(shown(&story.token).as_bytes());
+    bound.wait_for_line("that it is taken", |line| status(line).filter(|rsc| rsc == "2004"));
+    bound.send(last(&shown(&other)).as_bytes());
+    assert_eq!(refused(&mut bound), ("4106".to_owned(), NOT_ACCEPTED.to_owned()), "second");
+    assert_eq!(story.world.digest(), digest);
+}
+
+const NOT_ACCEPTED: &str = r#"{"m2m:dbg":"the identity token was not accepted"}"#;
+
+/// The status code of a refusal that is the last answer, and what it says.
+fn refused(client: &mut Process) -> (String, String) {
+    let mut rsc = None;
+    client.wait_for_line("a refusal", |line| {
+        rsc = status(line).or_else(|| rsc.take());
+        let said = line.find(r#"{"m2m:dbg""#).and_then(|at| line.get(at..))?;
+        Some((rsc.take()?, said.split_inclusive('}').next().unwrap_or_default().to_owned()))
+    })
+}
+
+/// Lets a credential have ended a minute ago, as time would.
+async fn expire(world: &World, id: CredentialId) {
+    let path = world.path("attache.db");
+    let (clock, rng) = (Arc::new(SystemClock), Arc::new(OsRng));
+    let store = Store::open(&path, &KekSource::beside(&path), clock, rng, Options::default()).unwrap();
+    store.write("test.expire", move |tx| tx.set_not_after(&id, Some(in_seconds(-60)))).await.unwrap();
+    store.close();
+}
+
+/// F-14: whatever is asked for, no answer holds a token, and neither does the log in its finest detail.
+#[test]
+fn no_answer_and_no_log_holds_a_token() {
+    let makers = Makers::new(29);
+    let mut world = prepared(&makers, &format!("{TOKENS}[log]\nlevel = \"trace\"\n"));
+    world.serve();
+    let token = token(&world, LAMP);
+    let mut story = Story { world, token };
+    let content = |more: &str| {
+        let token = &story.token;
+        format!(
+            r#"{{"m2m:ae":{{"rn":"lamp","api":"Nlight","rr":false,"srv":["3"],"idtk":"{token}"{more}}}}}"#
+        )
+    };
+    let update = format!(r#"{{"m2m:ae":{{"lbl":["a"],"idtk":"{}"}}}}"#, story.token);
+    let post =
+        |query: &str, content: &str| going_on("POST", &format!("{BASE}{query}"), "Clamp", Some(2), content);
+    let put = |query: &str, content: &str| going_on("PUT", &format!("{OWN}{query}"), "Clamp", None, content);
+    let get = |query: &str| going_on("GET", &format!("{OWN}{query}"), "Clamp", None, "");
+    let asked = [
+        post("", &content(r#","nobody":"knows""#)),
+        post("?rcn=9", &content("")),
+        post("?rcn=1", &content("")),
+        put("?rcn=1", &update),
+        put("?rcn=9", &update),
+        put("", &update.replace("lbl", "ri")),
+        get(""),
+        get("?rcn=4"),
+        get("?atrl=idtk"),
+        get("?atrl=idtk+lbl"),
+        request("DELETE", &format!("{OWN}?rcn=1"), "Clamp", None, ""),
+    ];
+    let client = story.client(&[]);
+    let count = asked.len();
+    let client = asked.into_iter().fold(client, |mut client, asked| {
+        client.send(asked.as_bytes());
+        client
+    });
+    let said = client.finish().stdout;
+    let codes: Vec<String> = said.lines().filter_map(status).collect();
+    assert_eq!(codes.len(), count, "{said}");
+    assert!(codes.contains(&"2001".to_owned()) && codes.contains(&"2004".to_owned()), "{codes:?}");
+    assert!(codes.contains(&"2000".to_owned()) && codes.contains(&"2002".to_owned()), "{codes:?}");
+    assert!(!said.contains(&story.token), "{said}");
+    let told = story.world.stop();
+    assert!(
+        told.stderr.contains("TRACE")
+            && !told.stderr.contains(&story.token)
+            && !told.stdout.contains(&story.token)
+    );
 }
 
 /// The token binds the session, several in a row; a second token in one session does not (F-13).

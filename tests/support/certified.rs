@@ -80,7 +80,12 @@ pub(crate) fn in_seconds(seconds: i64) -> Timestamp {
 
 /// An HTTP request as a person would type it, the last one of its connection.
 pub(crate) fn request(method: &str, to: &str, from: &str, ty: Option<u32>, content: &str) -> String {
-    going_on(method, to, from, ty, content).replacen("\r\n\r\n", "\r\nConnection: close\r\n\r\n", 1)
+    last(&going_on(method, to, from, ty, content))
+}
+
+/// The request as the last one of its connection.
+pub(crate) fn last(request: &str) -> String {
+    request.replacen("\r\n\r\n", "\r\nConnection: close\r\n\r\n", 1)
 }
 
 /// The same with others behind it.
