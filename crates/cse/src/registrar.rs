@@ -120,6 +120,7 @@ impl Registrar {
         if let Channel::Local(peer) = channel {
             self.locals.came(peer);
         }
+        let request = Arc::new(request);
         match self.carry_out(channel, &request, shown).await {
             Ok(response) => response,
             Err(Stop::Refuse(refuse)) => {
@@ -134,7 +135,12 @@ impl Registrar {
         }
     }
 
-    async fn carry_out(&self, channel: &Channel, request: &Request, shown: Shown) -> Result<Response, Stop> {
+    async fn carry_out(
+        &self,
+        channel: &Channel,
+        request: &Arc<Request>,
+        shown: Shown,
+    ) -> Result<Response, Stop> {
         let now = self.clock.now();
         let token_shown = token::admit(&self.settings, &self.store, channel, request, shown, now).await?;
         match channel {
@@ -162,7 +168,7 @@ impl Registrar {
             locals: Arc::clone(&self.locals),
             routes: Arc::clone(&self.routes),
             channel: channel.clone(),
-            request: request.clone(),
+            request: Arc::clone(request),
             checked,
             question,
             token_shown,

@@ -168,7 +168,7 @@ impl Task {
 
     /// The request as it goes to `hop`.
     pub(crate) fn retargeted(&self, hop: &NextHop, target: &CseId) -> Request {
-        let mut request = self.request.clone();
+        let mut request = Request::clone(&self.request);
         let (own, abroad) = (self.settings.home.cse.sp(), target.sp() != self.settings.home.cse.sp());
         request.fr = match &self.checked.speaker {
             Speaker::Ae(ae) if abroad => Some(ae.to_string()),

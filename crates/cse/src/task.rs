@@ -74,7 +74,7 @@ pub(crate) struct Task {
     pub(crate) locals: Arc<LocalPeers>,
     pub(crate) routes: Arc<Routes>,
     pub(crate) channel: Channel,
-    pub(crate) request: Request,
+    pub(crate) request: Arc<Request>,
     pub(crate) checked: Checked,
     /// What the check of the originator depended on; it is asked again inside of the transaction.
     pub(crate) question: Question,
@@ -269,11 +269,11 @@ impl Task {
             )
         };
         if let Channel::Association(peer) = &self.channel {
-            let credential = match peer.credential_id() {
-                Some(id) => records.credential_facts(id)?,
+            let validity = match peer.credential_id() {
+                Some(id) => records.credential_validity(id)?,
                 None => None,
             };
-            if !peer.still_holds(credential.as_ref(), Function::Cse, self.now) {
+            if !peer.still_holds(validity.as_ref(), Function::Cse, self.now) {
                 return Err(gone().into());
             }
         }

@@ -219,6 +219,36 @@ impl CredentialFacts {
     /// # Errors
     /// As for [`crate::usable`].
     pub fn usable(&self, function: Function, now: Timestamp) -> Result<(), KeyRefusal> {
+        self.validity().usable(function, now)
+    }
+
+    /// The part of it that the life of an association depends on.
+    #[must_use]
+    pub const fn validity(&self) -> Validity {
+        let Self { function, state, not_after, version, .. } = *self;
+        Validity { function, state, not_after, version }
+    }
+}
+
+/// What the life of an association depends on, of a credential of any kind. Every request asks for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Validity {
+    /// The function that it opens.
+    pub function: Function,
+    /// Whether it may be used.
+    pub state: CredentialState,
+    /// The last moment at which it may be used.
+    pub not_after: Option<Timestamp>,
+    /// Raised by every change of the key, the identity or the state.
+    pub version: u64,
+}
+
+impl Validity {
+    /// Whether the credential may be used for `function` at `now`.
+    ///
+    /// # Errors
+    /// As for [`crate::usable`].
+    pub fn usable(&self, function: Function, now: Timestamp) -> Result<(), KeyRefusal> {
         judge(self.function == function, self.state, self.not_after, now)
     }
 }

@@ -20,7 +20,7 @@ pub use certified::{Named, Surroundings, Unresolved, certified, credential_id_of
 pub use channel::{Channel, NotAnOsPeer, OsPeer};
 pub use credential::{Credential, CredentialState, Function, KeyRefusal, UnknownName, usable};
 pub use enrolment::{
-    ChainPolicy, CredentialFacts, Enrolment, Flavour, MAX_ALLOWED, Method, Misfit, usable_enrolment,
+    ChainPolicy, CredentialFacts, Enrolment, Flavour, MAX_ALLOWED, Method, Misfit, Validity, usable_enrolment,
 };
 pub use originator::{Attempt, Home, Known, Refusal, RefusalReason, Speaker, behind_which, check_originator};
 pub use peer::{AlreadyBound, Established, Framework, MAX_WRONG_TOKENS, Peer};

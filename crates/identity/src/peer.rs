@@ -15,7 +15,7 @@ use onem2m::{
 };
 use thiserror::Error;
 
-use crate::{Credential, CredentialFacts, Enrolment, Flavour, Function, Method, UnknownName};
+use crate::{Credential, Enrolment, Flavour, Function, Method, UnknownName, Validity};
 
 /// After so many wrong identity tokens an association is to be closed (register A-32).
 pub const MAX_WRONG_TOKENS: u32 = 5;
@@ -289,20 +289,13 @@ impl Peer {
         if self.subject.get_or_init(|| subject.clone()) == subject { Ok(()) } else { Err(AlreadyBound) }
     }
 
-    /// Whether the association still stands for what it was made for: `credential` is what our records say of its
+    /// Whether the association still stands for what it was made for: `validity` is what our records say of its
     /// credential now, `None` if there is no record. A certificate that only its chain vouches for needs none, and
     /// holds as long as there is none.
     #[must_use]
-    pub fn still_holds(
-        &self,
-        credential: Option<&CredentialFacts>,
-        function: Function,
-        now: Timestamp,
-    ) -> bool {
-        match credential {
-            Some(credential) => {
-                credential.version == self.version() && credential.usable(function, now).is_ok()
-            }
+    pub fn still_holds(&self, validity: Option<&Validity>, function: Function, now: Timestamp) -> bool {
+        match validity {
+            Some(validity) => validity.version == self.version() && validity.usable(function, now).is_ok(),
             None => {
                 self.version() == 0
                     && matches!(self.framework, Framework::Certificate(Flavour::CseId | Flavour::AeId))
@@ -437,15 +430,15 @@ mod tests {
     fn an_association_holds_while_its_credential_does() {
         let (now, end) = ("20260601T000000".parse().unwrap(), "20260701T000000".parse().unwrap());
         let enrolment = Enrolment { method: Method::PublicKey, ..token("one", "Cone") };
-        let facts = enrolment.facts();
+        let facts = enrolment.facts().validity();
         let made = Established::by_enrolment(Framework::PublicKeyHash, &enrolment);
         let by_key = connected(made.clone());
         assert!(by_key.still_holds(Some(&facts), Function::Cse, now));
         for changed in [
-            CredentialFacts { version: 4, ..facts.clone() },
-            CredentialFacts { state: CredentialState::Revoked, ..facts.clone() },
-            CredentialFacts { not_after: Some("20260101T000000".parse().unwrap()), ..facts.clone() },
-            CredentialFacts { function: Function::Maf, ..facts.clone() },
+            Validity { version: 4, ..facts },
+            Validity { state: CredentialState::Revoked, ..facts },
+            Validity { not_after: Some("20260101T000000".parse().unwrap()), ..facts },
+            Validity { function: Function::Maf, ..facts },
         ] {
             assert!(!by_key.still_holds(Some(&changed), Function::Cse, now), "{changed:?}");
         }

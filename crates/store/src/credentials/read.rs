@@ -1,4 +1,4 @@
-use identity::{Credential, CredentialState, Function};
+use identity::{Credential, CredentialState, Function, Validity};
 use keys::{CredentialId, KeyLengthPolicy, Kpsa, PskIdentity, Usage};
 use onem2m::id::{EntityId, EntityKind};
 use rusqlite::{OptionalExtension as _, Row};
@@ -25,6 +25,7 @@ macro_rules! of_identity {
     };
 }
 
+const VALIDITY_SQL: &str = concat!("SELECT state, not_after, version", of_identity!());
 const FACTS_SQL: &str = concat!("SELECT ", facts!(), of_identity!());
 pub(crate) const PSK_SQL: &str = concat!("SELECT ", facts!(), ", psk", of_identity!());
 /// The columns of `PSK_SQL` for an identity that has no row: those of a revoked AE.
@@ -135,6 +136,24 @@ impl Reader<'_> {
             drop(std::hint::black_box(self.key_record(row, function, identity)?));
         }
         Ok(())
+    }
+
+    pub(crate) fn key_validity(
+        &self,
+        function: Function,
+        identity: &str,
+    ) -> Result<Option<Validity>, StoreError> {
+        let mut statement = self.connection.prepare_cached(VALIDITY_SQL)?;
+        let mut rows = statement.query(row_key(function, identity))?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        let named = Named { row, table: schema::CREDENTIALS, key: identity };
+        let version: i64 = named.get(2, "version")?;
+        Ok(Some(Validity {
+            function,
+            state: named.parse(0, "state")?,
+            not_after: named.time_optional(1, "not_after")?,
+            version: u64::try_from(version).map_err(|error| named.damaged("version", &error))?,
+        }))
     }
 
     fn facts(&self, function: Function, identity: &str) -> Result<Option<Credential>, StoreError> {

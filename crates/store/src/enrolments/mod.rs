@@ -4,7 +4,7 @@
 mod edit;
 mod read;
 
-use identity::{ChainPolicy, CredentialFacts, Enrolment, Function};
+use identity::{ChainPolicy, CredentialFacts, Enrolment, Function, Validity};
 use keys::{CredentialId, PublicKeyIdentifier, TokenDigest};
 use onem2m::{
     id::{AeId, EntityId, EntityKind},
@@ -144,6 +144,12 @@ pub trait Enrolments {
     /// # Errors
     /// As for [`Self::enrolment`].
     fn credential_facts(&self, id: &CredentialId) -> Result<Option<CredentialFacts>, StoreError>;
+
+    /// Of [`Self::credential_facts`] that what an association depends on: every request asks for it.
+    ///
+    /// # Errors
+    /// As for [`Self::enrolment`].
+    fn credential_validity(&self, id: &CredentialId) -> Result<Option<Validity>, StoreError>;
 
     /// Every credential, key or enrolment, active or revoked, that stands for `entity`, by itself or in a list; at
     /// most [`crate::MAX_PAGE`] of each.

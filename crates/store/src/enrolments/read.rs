@@ -1,4 +1,4 @@
-use identity::{ChainPolicy, CredentialFacts, CredentialState, Enrolment, Function, Method};
+use identity::{ChainPolicy, CredentialFacts, CredentialState, Enrolment, Function, Method, Validity};
 use keys::{CredentialId, PublicKeyHash, PublicKeyIdentifier, TokenDigest};
 use onem2m::id::{AeId, EntityId, EntityKind};
 use rusqlite::{OptionalExtension as _, Params, Row};
@@ -66,6 +66,13 @@ impl Enrolments for Reader<'_> {
             return Ok(self.credential_by_id(id)?.map(|credential| credential.facts()));
         }
         Ok(self.enrolment(id)?.map(|enrolment| enrolment.facts()))
+    }
+
+    fn credential_validity(&self, id: &CredentialId) -> Result<Option<Validity>, StoreError> {
+        match row_of(id) {
+            Some((function, identity)) => self.key_validity(function, &identity),
+            None => Ok(self.enrolment(id)?.map(|enrolment| enrolment.facts().validity())),
+        }
     }
 
     fn holders_of(&self, entity: &EntityId) -> Result<Vec<CredentialFacts>, StoreError> {

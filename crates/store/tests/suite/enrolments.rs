@@ -229,7 +229,7 @@ pub(crate) fn keys_and_enrolments_of_an_entity_are_revoked(open: Open<'_>) {
     let namesake = EntityId::parse(EntityKind::Cse, "//sp.example.org/Sone").unwrap();
     enrol(&store, token(3, Some(namesake)).1).unwrap();
     let revoked = store.write_blocking("replace", |tx| tx.revoke_all_of(&ae("Sone"))).unwrap();
-    assert_eq!(revoked, [id("12-a@x.org"), by_key, by_token]);
+    assert_eq!(revoked, [id("12-a@x.org"), by_key.clone(), by_token]);
     let left = store
         .read_blocking(|reader| {
             let page = EnrolmentPage { function: Function::Cse, after: None, limit: 10 };
@@ -244,6 +244,18 @@ pub(crate) fn keys_and_enrolments_of_an_entity_are_revoked(open: Open<'_>) {
     let facts = store.read_blocking(|reader| reader.credential_facts(&id("12-a@x.org"))).unwrap().unwrap();
     let psk = store.read_blocking(|reader| reader.credential_by_id(&id("12-a@x.org"))).unwrap().unwrap();
     assert_eq!((facts.state, facts), (CredentialState::Revoked, psk.facts()));
+    // What requests are judged by is the same for every kind of credential, and a part of the facts.
+    let (active, until) = (credential("b@x.org", 2), "20300101T000000".parse().unwrap());
+    store.write_blocking("add", move |tx| tx.add_credential(&active)).unwrap();
+    store.write_blocking("end", move |tx| tx.set_not_after(&id("12-b@x.org"), Some(until))).unwrap();
+    for one in [id("12-a@x.org"), id("12-b@x.org"), by_key, id("12-none@x.org"), id("31-none")] {
+        let (validity, facts) = store
+            .read_blocking(move |reader| {
+                Ok((reader.credential_validity(&one)?, reader.credential_facts(&one)?))
+            })
+            .unwrap();
+        assert_eq!(validity, facts.map(|facts| facts.validity()));
+    }
 }
 
 pub(crate) fn enrolments_are_paged_and_chains_noted(open: Open<'_>) {
