@@ -1,4 +1,9 @@
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use keys::SeededRng;
 use onem2m::time::Timestamp;
@@ -38,15 +43,21 @@ fn issue(directory: &mut Directory, profile: &Profile, rng: &SeededRng) -> pki::
 
 /// Every file under `folder`, with its contents.
 fn contents(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    everything(folder).into_iter().filter_map(|(name, octets)| Some((name, octets?))).collect()
+}
+
+/// Every file under `folder` with its contents, and every folder, without.
+fn everything(folder: &Path) -> Vec<(String, Option<Vec<u8>>)> {
     let mut all = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
+                all.push((path.display().to_string(), None));
                 folders.push(path);
             } else {
-                all.push((path.display().to_string(), fs::read(&path).unwrap()));
+                all.push((path.display().to_string(), Some(fs::read(&path).unwrap())));
             }
         }
     }
@@ -192,14 +203,43 @@ fn a_new_directory_is_whole_or_absent() {
     let folder = tempfile::tempdir().unwrap();
     let rng = SeededRng::new(1);
     drop(made(folder.path(), &rng));
-    let before = contents(folder.path());
+    let before = everything(folder.path());
     let error = Directory::create(&folder.path().join("pki"), &plan(), now(), &rng).unwrap_err();
     assert!(error.to_string().ends_with("pki: exists; remove it or choose another name"), "{error}");
     let nothing = Plan { domains: Vec::new(), ..plan() };
     assert!(Directory::create(&folder.path().join("other"), &nothing, now(), &rng).is_err());
+    // Too late for a revocation list, the last thing that is made.
+    let late = Directory::create(&folder.path().join("other"), &plan(), at("99990101T000000"), &rng);
+    assert!(late.is_err());
     let nowhere = Directory::create(&folder.path().join("no/such/pki"), &plan(), now(), &rng).unwrap_err();
     assert!(nowhere.to_string().starts_with("cannot make "), "{nowhere}");
-    assert_eq!(contents(folder.path()), before, "nothing half-made is left");
+    assert_eq!(everything(folder.path()), before, "nothing half-made is left");
+}
+
+/// Whoever sees the directory sees all of it.
+#[test]
+fn a_new_directory_appears_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pki");
+    let rng = SeededRng::new(1);
+    let over = AtomicBool::new(false);
+    let seen = std::thread::scope(|scope| {
+        let seen = scope.spawn(|| {
+            loop {
+                // In this order: what is there when it is over is looked at.
+                let last = over.load(Ordering::Acquire);
+                if path.exists() || last {
+                    return everything(&path);
+                }
+            }
+        });
+        let made = Directory::create(&path, &plan(), now(), &rng).map(drop);
+        over.store(true, Ordering::Release);
+        made.unwrap();
+        seen.join().unwrap()
+    });
+    assert!(!seen.is_empty());
+    assert_eq!(seen, everything(&path));
 }
 
 #[test]
