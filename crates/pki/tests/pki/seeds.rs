@@ -2,6 +2,8 @@
 
 #[path = "../../../../fuzz/properties/pki_request.rs"]
 mod pki_request;
+#[path = "../../../../fuzz/properties/replay.rs"]
+mod replay;
 
 use std::{fs, path::Path};
 
@@ -9,11 +11,10 @@ use testkit::Draws;
 
 #[test]
 fn requests_and_questions() {
+    replay::replay("pki_request", pki_request::check);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds/pki_request");
     let entries = fs::read_dir(folder).unwrap();
     let seeds: Vec<_> = entries.map(|entry| fs::read(entry.unwrap().path()).unwrap()).collect();
-    assert!(!seeds.is_empty());
-    seeds.iter().for_each(|seed| pki_request::check(seed));
     let mut draws = Draws::named("pki_request");
     for _ in 0..3000 {
         let mut data = seeds[draws.below(seeds.len())].clone();
