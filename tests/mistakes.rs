@@ -66,7 +66,8 @@ async fn devices_are_told_where_to_connect() {
 fn devices_are_sent_to_a_listener_that_takes_their_key() {
     let world = World::prepared("");
     world.import(&[Device::numbered(1)]);
-    let certificates = "[[listener]]\naddress = \"127.0.0.1:1\"\naccept = [\"certificate\"]\n";
+    let certificates = "[[listener]]\naddress = \"127.0.0.1:1\"\naccept = [\"certificate\"]\n\
+                        [listener.certificate]\nchain_file = \"a.pem\"\nkey_file = \"a.key\"\n";
     rewrite(&world, "[[listener]]\naddress = \"127.0.0.1:0\"", certificates);
     let add = ["credential", "add", "--psk-identity", "a@x.org", "--generate", "--device-file", "a.toml"];
     fails(&world, &add, 2, &["no [[listener]] accepts provisioned keys"]);

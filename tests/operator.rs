@@ -53,6 +53,22 @@ fn a_configuration_is_reloaded_or_left_alone() {
     said(&world, &["not reloaded", "attache.toml", "line 6", "basename"]);
     assert_eq!(world.server().stderr().matches("was reloaded").count(), 0);
 
+    // What can be read and does not go together is found as at the start, and nothing of it is taken over.
+    rewrite(&world, "basename", "base_name");
+    rewrite(&world, "[[listener]]\n", "[[listener]]\naccept = []\n");
+    rewrite(&world, "level = \"info\"", "level = \"off\"");
+    world.server().hang_up();
+    said(&world, &["not reloaded", "attache.toml: line 9, listener.accept: expected at least one"]);
+    let start = world.run(&["serve"]);
+    assert!(start.stderr.contains("attache.toml: line 9, listener.accept: expected at"), "{}", start.stderr);
+    rewrite(&world, "accept = []", "accept = [\"psk\"]");
+    rewrite(&world, "level = \"off\"", "level = \"info\"\n[limits]\nlookup_seconds = 99");
+    world.server().hang_up();
+    said(&world, &["not reloaded", "line 15, limits.lookup_seconds: 99 is longer than handshake_seconds"]);
+    rewrite(&world, "\n[limits]\nlookup_seconds = 99", "");
+    rewrite(&world, "accept = [\"psk\"]\n", "");
+    rewrite(&world, "base_name", "basename");
+
     rewrite(&world, "basename = \"home_gateway\"", "base_name = \"other\"");
     rewrite(&world, "level = \"info\"", "level = \"info\"\nformat = \"json\"");
     world.server().hang_up();

@@ -314,9 +314,9 @@ fn rules_are_provisioned_from_the_command_line() {
     assert!(empty.stderr.contains("no profile is provisioned"), "{}", empty.stderr);
 }
 
-/// `service_rules`: a file says which rules there are, at each start, and nobody changes them behind its back.
+/// `service_rules`: a file says which rules there are, at each start and each SIGHUP, and nobody changes them behind its back.
 #[tokio::test]
-async fn rules_of_a_configured_file_are_taken_over_at_each_start() {
+async fn rules_of_a_configured_file_are_taken_over_at_start_and_reload() {
     let mut world = World::prepared("");
     let text = fs::read_to_string(world.path("attache.toml")).unwrap();
     fs::write(world.path("attache.toml"), text.replace("[cse]\n", "[cse]\nservice_rules = \"rules.toml\"\n"))
@@ -345,7 +345,7 @@ async fn rules_of_a_configured_file_are_taken_over_at_each_start() {
         &["subscription", "remove", "--all"],
         &["subscription", "import", "rules.toml"],
     ] {
-        support::fails(&world, arguments, 2, &["rules.toml", "change them there and restart"]);
+        support::fails(&world, arguments, 2, &["rules.toml", "change them there and reload"]);
     }
     drop(world.stop());
     world.serve();
@@ -370,4 +370,22 @@ async fn rules_of_a_configured_file_are_taken_over_at_each_start() {
         audit.lines().any(|line| line.contains("subscription.remove") && line.contains("rules.toml")),
         "{audit}"
     );
+
+    let reload = |awaited: &str| {
+        world.server().hang_up();
+        world.wait_for_line(|line| line.contains(awaited).then_some(()));
+    };
+    let before = world.digest();
+    fs::write(world.path("rules.toml"), rule("d", "Xlight")).unwrap();
+    reload("the service rules stay as they were");
+    assert_eq!(world.digest(), before);
+    fs::write(world.path("rules.toml"), rule("d", "Clight2")).unwrap();
+    // One, unlike at the start.
+    reload("the service rules were taken over path=rules.toml rules=1");
+    assert_eq!(listed(&world), ["d \"Clight2\""]);
+    let other = Device::numbered(2);
+    add_key(&world, &other, &[]);
+    let mut attached = world.attach(&other).await;
+    let request = registration(Some("Clight2"), "y", "Nlight.example");
+    assert_eq!(ask(&mut attached, &request).await.rsc, Rsc::Created, "at once");
 }

@@ -2,11 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use store::Store;
+
 use crate::{
     admit::Renewal,
     config::Config,
     log::Dials,
     outcome::{Failure, causes},
+    subscription,
 };
 
 /// Sections that are taken over; a change of any other is reported and waits for a restart.
@@ -18,15 +21,22 @@ pub(crate) struct Reload {
     started: Config,
     dials: Dials,
     certificates: Vec<Renewal>,
+    store: Store,
 }
 
 impl Reload {
-    pub(crate) fn new(path: &Path, started: Config, dials: Dials, certificates: Vec<Renewal>) -> Self {
-        Self { path: path.to_owned(), started, dials, certificates }
+    pub(crate) fn new(
+        path: &Path,
+        started: Config,
+        dials: Dials,
+        certificates: Vec<Renewal>,
+        store: Store,
+    ) -> Self {
+        Self { path: path.to_owned(), started, dials, certificates, store }
     }
 
     /// Reads the file again and says what came of it in the log. A file that is wrong changes nothing.
-    pub(crate) fn now(&self) {
+    pub(crate) async fn now(&self) {
         let config = match Config::load(&self.path) {
             Ok(config) => config,
             Err(error) => {
@@ -43,6 +53,10 @@ impl Reload {
             if let Err(error) = certificate.renew() {
                 tracing::error!(%error, "a listener goes on with the certificate that it has");
             }
+        }
+        // The file that was named at the start: which one it is belongs to [cse], which waits for a restart.
+        if let Err(error) = subscription::take_over(&self.started, &self.store).await {
+            tracing::error!(%error, "the service rules stay as they were");
         }
         let mut waiting = self.started.differences(&config);
         waiting.retain(|section| !TAKEN_OVER.contains(&section.as_str()));

@@ -58,9 +58,10 @@ pub(crate) async fn run(path: &Path, json: bool) -> Done {
         let fact = json!({ "metrics": address.to_string() });
         say(json, &fact, format_args!("the metrics are at http://{address}/metrics"));
     }
-    let reload = Reload::new(path, config, dials, std::mem::take(&mut running.renewals));
+    let renewals = std::mem::take(&mut running.renewals);
+    let reload = Reload::new(path, config, dials, renewals, running.store.clone());
     while signals.next().await == Signal::Reload {
-        reload.now();
+        reload.now().await;
     }
     tracing::info!("stopping");
     running.stop().await?;
@@ -133,7 +134,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running, Failure> {
         tracing::warn!(?endpoint, "requests are served outside of any security association");
         plain.push(listener);
     }
-    mcc.prove_with(gates.outwards())?;
+    mcc.prove_with(gates.outwards());
     let sources = Sources { store: store.clone(), live: live.clone() };
     let figures = match config.metrics.address {
         Some(address) => Some(Endpoint::bind(address, &metrics, sources).await?),

@@ -47,7 +47,8 @@ pub(crate) async fn take_over(config: &Config, store: &Store) -> Result<(), Fail
 fn kept_here(config: &Config) -> Result<(), Failure> {
     match &config.cse.service_rules {
         Some(path) => Err(Failure::usage(format_args!(
-            "the configuration keeps the service rules in {} (service_rules): change them there and restart",
+            "the configuration keeps the service rules in {} (service_rules): change them there and reload \
+             (kill -HUP)",
             config.folder().join(path).display()
         ))),
         None => Ok(()),

@@ -36,7 +36,7 @@ pub(crate) struct CseSection {
     /// `auto` or `enforce`: when registrations of AEs are held against service rules.
     #[serde(default)]
     service_subscription: Subscription,
-    /// A file of service rules, which take the place of those in the store at each start.
+    /// A file of service rules, which take the place of those in the store at each start and at SIGHUP.
     pub(crate) service_rules: Option<PathBuf>,
     /// `nothing` or `anything`: what `app_ids` and `ae_ids` allow that a service rule leaves out.
     #[serde(default)]

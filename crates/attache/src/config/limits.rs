@@ -6,6 +6,8 @@ use std::{
 use net::Limits;
 use serde::Deserialize;
 
+use super::Misfit;
+
 /// `[limits]`: what one peer, or all of them together, may take. A limit of zero would refuse everybody.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -53,13 +55,13 @@ impl Default for LimitsSection {
 
 impl LimitsSection {
     /// A part does not take longer than the whole.
-    pub(crate) fn check(&self) -> Result<(), String> {
+    pub(super) fn check(&self) -> Result<(), Misfit> {
         let (lookup, handshake) = (self.lookup_seconds, self.handshake_seconds);
         if lookup > handshake {
-            return Err(format!(
-                "limits.lookup_seconds = {lookup} is longer than limits.handshake_seconds = {handshake}, which a lookup \
-                 is a part of"
-            ));
+            let what = format!(
+                "{lookup} is longer than handshake_seconds = {handshake}, which a lookup is a part of"
+            );
+            return Err(Misfit::new("limits", "lookup_seconds", what));
         }
         Ok(())
     }

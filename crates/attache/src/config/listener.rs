@@ -9,7 +9,7 @@ use identity::Flavour;
 use net::SuitePolicy;
 use serde::{Deserialize, Deserializer, de::Error};
 
-use super::HostPort;
+use super::{HostPort, Misfit};
 
 /// `[[listener]]`: an address at which peers are served over TLS 1.2, in HTTP.
 #[derive(Debug, Clone, Deserialize)]
@@ -179,54 +179,76 @@ impl ListenerSection {
         ways
     }
 
-    /// Whether what is in it goes together.
-    pub(crate) fn check(&self) -> Result<(), String> {
-        self.contradiction().map_or(Ok(()), |what| Err(format!("[[listener]] {}, {what}", self.address)))
+    /// Whether this CSE can prove itself to other CSEs with the certificate of this listener.
+    pub(super) fn proves_outwards(&self) -> bool {
+        self.certificate.is_some() && self.accepts(Accept::Certificate)
     }
 
-    fn contradiction(&self) -> Option<String> {
-        let (psk, certificate, token) =
-            (self.accepts(Accept::Psk), self.accepts(Accept::Certificate), self.accepts(Accept::Token));
-        let named = |key: &str, names: &BTreeSet<String>| {
-            let odd = names.iter().find(|name| !is_domain_name(name))?;
-            let odd: String = odd.chars().take(64).flat_map(char::escape_debug).collect();
-            Some(format!(
-                "{key}: \"{odd}\": expected a domain name, which is all that a peer can ask for (RFC 6066 §3)"
-            ))
-        };
-        if let Some(odd) =
-            named("server_names", &self.server_names).or_else(|| named("token_names", &self.token_names))
-        {
-            return Some(odd);
+    /// Whether what is in it goes together.
+    pub(super) fn check(&self) -> Result<(), Misfit> {
+        let names = [("server_names", &self.server_names), ("token_names", &self.token_names)];
+        for (key, names) in names {
+            if let Some(odd) = names.iter().find(|name| !is_domain_name(name)) {
+                let odd: String = odd.chars().take(64).flat_map(char::escape_debug).collect();
+                let expected = "expected a domain name, which is all that a peer can ask for (RFC 6066 §3)";
+                return Err(wrong(key, format!("\"{odd}\": {expected}")));
+            }
         }
         let both = self
             .token_names
             .iter()
             .find(|name| self.server_names.iter().any(|other| other.eq_ignore_ascii_case(name)));
         if let Some(name) = both {
-            return Some(format!(
-                "token_names: \"{name}\" is in server_names too: under one name a peer is either asked for a certificate or not"
-            ));
+            let why = "under one name a peer is either asked for a certificate or not";
+            return Err(wrong("token_names", format!("\"{name}\" is in server_names too: {why}")));
         }
-        let wrong = match (self.token_names.is_empty(), token, psk || certificate) {
-            (_, false, false) => "accept: expected at least one of psk, certificate, token",
-            (true, true, true) => {
-                "accept: token beside psk or certificate needs token_names, for one handshake cannot both ask for a certificate and not ask for one"
-            }
-            (false, false, _) => "token_names: of no use unless accept has token",
-            (false, true, false) => {
-                "token_names: of no use where token is all that is accepted; server_names has the names then"
-            }
+        self.ways_fit()
+    }
+
+    /// Whether the ways in which peers prove themselves go with one another, and with what they need.
+    fn ways_fit(&self) -> Result<(), Misfit> {
+        let (psk, certificate, token) =
+            (self.accepts(Accept::Psk), self.accepts(Accept::Certificate), self.accepts(Accept::Token));
+        let of_certificates =
+            |policy: &SuitePolicy| policy.suites().iter().any(|suite| suite.is_certificate());
+        let of_keys = |policy: &SuitePolicy| policy.suites().iter().any(|suite| !suite.is_certificate());
+        let policy = self.policy();
+        let (key, what) = match (self.token_names.is_empty(), token, psk || certificate) {
+            (_, false, false) => ("accept", "expected at least one of psk, certificate, token"),
+            (true, true, true) => (
+                "accept",
+                "token beside psk or certificate needs token_names, for one handshake cannot both ask for a \
+                 certificate and not ask for one",
+            ),
+            (false, false, _) => ("token_names", "of no use unless accept has token"),
+            (false, true, false) => (
+                "token_names",
+                "of no use where token is all that is accepted; server_names has the names then",
+            ),
             _ if (token || certificate) && self.certificate.is_none() => {
-                "certificate: needed where certificates or tokens are accepted"
+                ("certificate", "needed where certificates or tokens are accepted")
             }
             _ if token && self.token_policy().suites().is_empty() => {
-                "suites: none of them is for peers with an identity token, TLS_ECDHE_ECDSA_… is"
+                ("suites", "none of them is for peers with an identity token, TLS_ECDHE_ECDSA_… is")
             }
-            _ => return None,
+            _ if certificate && !of_certificates(&policy) => {
+                ("suites", "none of them is for peers with a certificate, TLS_ECDHE_ECDSA_… is")
+            }
+            _ if psk && !of_keys(&policy) => {
+                ("suites", "none of them is for peers with a provisioned key, TLS_…PSK_… is")
+            }
+            _ if self.certificate.is_none() && of_certificates(&policy) => (
+                "suites",
+                "some of them need a certificate of our own, and there is no [listener.certificate]",
+            ),
+            _ => return Ok(()),
         };
-        Some(wrong.to_owned())
+        Err(wrong(key, what))
     }
+}
+
+fn wrong(key: &'static str, what: impl Into<String>) -> Misfit {
+    Misfit::new("listener", key, what)
 }
 
 /// Whether a peer can ask for it in SNI: no address, no dot at the end (RFC 6066 §3).

@@ -34,9 +34,9 @@ pub(crate) use self::{
     listener::{Accept, CertificateSection, ClientsSection, ListenerSection, OcspSection},
     log::{LogFormat, LogSection},
     metrics::MetricsSection,
-    place::located,
+    place::{Misfit, located},
     plain::PlainSection,
-    registrar::RegistrarSection,
+    registrar::{RegistrarSection, Unnamed},
     store::StoreSection,
 };
 
@@ -102,30 +102,39 @@ impl Config {
         if config.listener.is_empty() {
             return Err(wrong("the section [[listener]] is missing: expected at least one".into()));
         }
-        config.limits.check().map_err(wrong)?;
-        config.listener.iter().try_for_each(ListenerSection::check).map_err(wrong)?;
-        config.endpoints_are_distinct().map_err(wrong)?;
-        if let Some(registrar) = &config.registrar {
-            registrar.check(&config.cse).map_err(wrong)?;
-        }
+        config.check().map_err(|misfit| wrong(misfit.located(text)))?;
         Ok(config)
     }
 
+    /// Whether what it says goes together: all that can be told without looking at anything else.
+    fn check(&self) -> Result<(), Misfit> {
+        self.limits.check()?;
+        for (number, section) in self.listener.iter().enumerate() {
+            section.check().map_err(|misfit| misfit.in_number(number))?;
+        }
+        self.endpoints_are_distinct()?;
+        self.registrar.as_ref().map_or(Ok(()), |registrar| registrar.check(&self.cse, &self.listener))
+    }
+
     /// No two endpoints have one address: the second could not listen, and would blame another program.
-    fn endpoints_are_distinct(&self) -> Result<(), String> {
-        let listeners = self.listener.iter().map(|section| ("[[listener]]", section.address));
-        let plain = self.plain.iter().filter_map(|section| match section {
-            PlainSection::Loopback(address) | PlainSection::Clear(address) => Some(("[[plain]]", *address)),
+    fn endpoints_are_distinct(&self) -> Result<(), Misfit> {
+        let listeners = self.listener.iter().map(|section| Some(("address", section.address)));
+        let plain = self.plain.iter().map(|section| match section {
+            PlainSection::Loopback(address) => Some(("loopback", *address)),
+            PlainSection::Clear(address) => Some(("clear", *address)),
             PlainSection::Socket(_) => None,
         });
-        let metrics = self.metrics.address.map(|address| ("[metrics]", address));
+        let metrics = [self.metrics.address.map(|address| ("address", address))];
         let mut seen: Vec<(&str, SocketAddr)> = Vec::new();
-        for (section, address) in listeners.chain(plain).chain(metrics) {
+        let numbered = |section, number, at: Option<_>| Some((section, number, at?));
+        let all = listeners.enumerate().filter_map(|(number, at)| numbered("listener", number, at));
+        let all = all.chain(plain.enumerate().filter_map(|(number, at)| numbered("plain", number, at)));
+        let all = all.chain(metrics.into_iter().filter_map(|at| numbered("metrics", 0, at)));
+        for (section, number, (key, address)) in all {
             let same = seen.iter().find(|(_, other)| address.port() != 0 && *other == address);
             if let Some((other, _)) = same {
-                return Err(format!(
-                    "{address} is the address of two endpoints, in {other} and in {section}"
-                ));
+                let what = format!("{address} is the address of another endpoint, in [{other}], too");
+                return Err(Misfit::new(section, key, what).in_number(number));
             }
             seen.push((section, address));
         }
@@ -202,13 +211,30 @@ address = "127.0.0.1:8443"
         for (text, expected) in [
             (registrar.replace("psk_identity", "psk"), "registrar.psk: unknown key"),
             (registrar.replace(":8443", ""), "host:port"),
-            (registrar.replace("in-cse", "mn-cse-123456"), "registrar.cse_id is this CSE itself"),
-            (registrar.to_owned() + "retry_seconds = 600\n", "registrar.retry_most_seconds"),
+            (
+                registrar.replace("in-cse", "mn-cse-123456"),
+                "line 12, registrar.cse_id: //example.org/mn-cse-123456 is this CSE itself",
+            ),
+            (
+                registrar.to_owned() + "retry_seconds = 600\n",
+                "line 11, registrar.retry_most_seconds: 300 is less than retry_seconds = 600",
+            ),
+            (
+                registrar.replace("psk_identity = \"gw@example.org\"", ""),
+                "line 11, registrar.psk_identity: is missing, and no [[listener]]",
+            ),
             (registrar.to_owned() + "base_name = \"a/b\"\n", "resourceName"),
         ] {
             let message = with(&text).unwrap_err();
             assert!(message.contains(expected), "{expected}: {message}");
         }
+        const OWN: &str = "[listener.certificate]\nchain_file = \"c\"\nkey_file = \"k\"\n";
+        let unnamed = registrar.replace("psk_identity = \"gw@example.org\"", "server_name = \"gw\"");
+        let message = with(&format!("{OWN}{unnamed}")).unwrap_err();
+        let expected =
+            "line 17, registrar.server_name: expected the public domain name of //example.org/in-cse";
+        assert!(message.contains(expected), "{message}");
+        with(&format!("{OWN}{}", unnamed.replace("gw", "in-cse.example.org"))).unwrap();
         let infrastructure = MINIMAL.replace("base_name", "kind = \"in\"\nbase_name");
         let message = parse(&format!("{infrastructure}{registrar}")).unwrap_err();
         assert!(message.contains("an IN-CSE registers with none of its own service provider"), "{message}");
@@ -228,24 +254,60 @@ address = "127.0.0.1:8443"
         assert!(with("accept = [\"token\"]", OWN).unwrap().listener.remove(0).is_for_tokens_alone());
         let suites = "suites = [\"TLS_PSK_WITH_AES_128_CCM_8\"]";
         for (keys, more, expected) in [
-            ("accept = [\"psk\", \"token\"]", OWN, "token beside psk or certificate needs token_names"),
-            (&format!("{names}\naccept = [\"psk\"]"), OWN, "token_names: of no use unless accept has token"),
+            (
+                "accept = [\"psk\", \"token\"]",
+                OWN,
+                "line 11, listener.accept: token beside psk or certificate needs token_names",
+            ),
+            (
+                &format!("{names}\naccept = [\"psk\"]"),
+                OWN,
+                "line 11, listener.token_names: of no use unless accept has token",
+            ),
             (&format!("{names}\naccept = [\"token\"]"), OWN, "server_names has the names then"),
             (
                 &format!("{names}\nserver_names = [\"T.example.org\"]"),
                 OWN,
-                "\"t.example.org\" is in server_names too",
+                "line 11, listener.token_names: \"t.example.org\" is in server_names too",
             ),
-            (names, "", "certificate: needed where"),
-            (&format!("{names}\n{suites}"), OWN, "suites: none of them is for peers with an identity token"),
-            ("accept = []", "", "accept: expected at least one of psk, certificate, token"),
-            ("token_names = [\"127.0.0.1\"]", OWN, "token_names: \"127.0.0.1\": expected a domain name"),
-            ("server_names = [\"gw.\"]", "", "server_names: \"gw.\": expected a domain name"),
+            (names, "", "line 9, listener.certificate: needed where"),
+            (
+                &format!("{names}\n{suites}"),
+                OWN,
+                "line 12, listener.suites: none of them is for peers with an identity token",
+            ),
+            (suites, OWN, "line 11, listener.suites: none of them is for peers with a certificate"),
+            (
+                "accept = [\"psk\"]\nsuites = [\"TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8\"]",
+                OWN,
+                "line 12, listener.suites: none of them is for peers with a provisioned key",
+            ),
+            (
+                "suites = [\"TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8\", \"TLS_PSK_WITH_AES_128_CCM_8\"]",
+                "",
+                "line 11, listener.suites: some of them need a certificate of our own",
+            ),
+            ("accept = []", "", "line 11, listener.accept: expected at least one of psk, certificate, token"),
+            (
+                "accept = [\"psk\"]",
+                "[[listener]]\naddress = \"127.0.0.1:1\"\naccept = []\n",
+                "line 14, listener.accept: expected at least one of",
+            ),
+            (
+                "token_names = [\"127.0.0.1\"]",
+                OWN,
+                "line 11, listener.token_names: \"127.0.0.1\": expected a domain name",
+            ),
+            (
+                "server_names = [\"gw.\"]",
+                "",
+                "line 11, listener.server_names: \"gw.\": expected a domain name",
+            ),
             ("server_names = [\"\"]", "", "server_names: \"\": expected a domain name"),
             ("token_names = [\"a b\"]", OWN, "token_names: \"a b\": expected a domain name"),
         ] {
             let message = with(keys, more).unwrap_err();
-            let start = "/etc/attache/attache.toml: [[listener]] 127.0.0.1:8443, ";
+            let start = "/etc/attache/attache.toml: line ";
             assert!(message.starts_with(start) && message.contains(expected), "{expected}: {message}");
         }
     }
@@ -395,17 +457,17 @@ address = "127.0.0.1:8443"
             (
                 "[[listener]]",
                 &listener("[[listener]]\naddress = \"127.0.0.1:8443\""),
-                "127.0.0.1:8443 is the address of two endpoints, in [[listener]] and in [[listener]]",
+                "line 12, listener.address: 127.0.0.1:8443 is the address of another endpoint, in [listener], too",
             ),
             (
                 "[[listener]]",
                 &listener("[metrics]\naddress = \"127.0.0.1:8443\""),
-                "127.0.0.1:8443 is the address of two endpoints, in [[listener]] and in [metrics]",
+                "line 10, metrics.address: 127.0.0.1:8443 is the address of another endpoint, in [listener], too",
             ),
             (
                 "[[listener]]",
                 &listener("[limits]\nlookup_seconds = 11"),
-                "limits.lookup_seconds = 11 is longer than limits.handshake_seconds = 10",
+                "line 10, limits.lookup_seconds: 11 is longer than handshake_seconds = 10",
             ),
             ("[[listener]]\naddress = \"127.0.0.1:8443\"", "", "the section [[listener]] is missing"),
         ] {

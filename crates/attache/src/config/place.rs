@@ -10,10 +10,70 @@ const SOCKET: &str = "socket address";
 /// Characters of a value that are repeated.
 const SHOWN: usize = 64;
 
+/// Something that can be read, and does not go together with the rest.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Misfit {
+    section: &'static str,
+    /// Which of several sections of this name.
+    number: usize,
+    /// In the section, with those of its inner sections before it; empty for the section itself.
+    key: &'static str,
+    what: String,
+}
+
+impl Misfit {
+    /// At `key` of `section`, the only one of this name.
+    pub(crate) fn new(section: &'static str, key: &'static str, what: impl Into<String>) -> Self {
+        Self { section, number: 0, key, what: what.into() }
+    }
+
+    /// In the section with this number, from 0, of several with one name.
+    pub(crate) const fn in_number(mut self, number: usize) -> Self {
+        self.number = number;
+        self
+    }
+
+    /// What it is and where, in the text that it was read from. A key that is left out is where its section is.
+    pub(crate) fn located(&self, text: &str) -> String {
+        let Self { section, key, what, .. } = self;
+        let name = if key.is_empty() { (*section).to_owned() } else { format!("{section}.{key}") };
+        let at = DeTable::parse(text).ok().and_then(|table| self.position(table.get_ref()));
+        match at {
+            Some(at) => format!("line {}, {name}: {what}", line_of(text, at)),
+            None => format!("{name}: {what}"),
+        }
+    }
+
+    /// The octet at which the key stands, or the innermost section that there is of those that it should stand in.
+    fn position(&self, whole: &DeTable<'_>) -> Option<usize> {
+        let mut inside = Some(whole);
+        let mut at = None;
+        for name in std::iter::once(self.section).chain(self.key.split('.')) {
+            let found = inside.and_then(|table| table.iter().find(|(key, _)| key.get_ref() == name));
+            let Some((key, value)) = found else { break };
+            at = Some(key.span().start);
+            inside = match value.get_ref() {
+                DeValue::Table(table) => Some(table),
+                DeValue::Array(items) => items.get(self.number).and_then(|item| {
+                    let table = item.get_ref().as_table()?;
+                    at = Some(item.span().start);
+                    Some(table)
+                }),
+                _ => None,
+            };
+        }
+        at
+    }
+}
+
+fn line_of(text: &str, at: usize) -> usize {
+    text.get(..at).map_or(0, |before| before.matches('\n').count()) + 1
+}
+
 /// What is wrong, where. Of a line that somebody may have written a key into, nothing is repeated that might be one.
 pub(crate) fn located(text: &str, error: &toml::de::Error) -> String {
     let span = error.span().unwrap_or(0..0);
-    let line = text.get(..span.start).map_or(0, |before| before.matches('\n').count()) + 1;
+    let line = line_of(text, span.start);
     let key = DeTable::parse(text).ok().and_then(|table| key_at(table.get_ref(), span.start));
     let given = text.get(span).unwrap_or_default();
     let message = in_words(error.message(), key.as_deref(), given);

@@ -5,7 +5,7 @@ use keys::PskIdentity;
 use onem2m::id::{CseDomainName, CseId, ResourceName};
 use serde::{Deserialize, Deserializer, de::Error};
 
-use super::{CseSection, HostPort, parsed};
+use super::{CseSection, HostPort, ListenerSection, Misfit, parsed};
 
 /// `[registrar]`: the CSE that this one registers with, as an MN-CSE or ASN-CSE does.
 #[derive(Debug, Clone, Deserialize)]
@@ -81,22 +81,52 @@ const fn seconds(number: u32) -> NonZeroU32 {
     }
 }
 
+/// The public domain name of the registrar is not certain.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "expected the public domain name of {cse_id}, such as mn-cse.in-cse.example.org, for its certificate"
+)]
+pub(crate) struct Unnamed {
+    cse_id: CseId,
+}
+
 impl RegistrarSection {
-    /// What the sections say of each other. The error names the key.
-    pub(super) fn check(&self, own: &CseSection) -> Result<(), String> {
+    /// What the sections say of each other.
+    pub(super) fn check(&self, own: &CseSection, listeners: &[ListenerSection]) -> Result<(), Misfit> {
+        let wrong = |key, what: String| Err(Misfit::new("registrar", key, what));
         if self.cse_id == own.id {
-            return Err(format!("registrar.cse_id is this CSE itself ({}): expected another one", own.id));
+            return wrong("cse_id", format!("{} is this CSE itself: expected another one", own.id));
         }
         if own.settings().home.cse_type == CseType::In && self.cse_id.sp() == own.id.sp() {
-            return Err(
-                "registrar: an IN-CSE registers with none of its own service provider; is cse.kind right?"
-                    .into(),
-            );
+            let what = "an IN-CSE registers with none of its own service provider; is cse.kind right?";
+            return wrong("cse_id", what.into());
         }
-        if self.retry_most_seconds < self.retry_seconds {
-            return Err("registrar.retry_most_seconds is less than registrar.retry_seconds".into());
+        let (first, most) = (self.retry_seconds, self.retry_most_seconds);
+        if most < first {
+            return wrong("retry_most_seconds", format!("{most} is less than retry_seconds = {first}"));
+        }
+        if self.psk_identity.is_none() {
+            if !listeners.iter().any(ListenerSection::proves_outwards) {
+                let what =
+                    "is missing, and no [[listener]] that accepts certificates has one to prove instead";
+                return wrong("psk_identity", what.into());
+            }
+            if let Err(unnamed) = self.domain_name() {
+                return wrong("server_name", unnamed.to_string());
+            }
         }
         Ok(())
+    }
+
+    /// The public domain name that its certificate has to show.
+    ///
+    /// # Errors
+    /// [`Unnamed`] if that is not certain.
+    pub(crate) fn domain_name(&self) -> Result<CseDomainName, Unnamed> {
+        let name = self.server_name().unwrap_or_default();
+        let name = CseDomainName::parse_in(&name, self.cse_id.sp()).ok();
+        name.filter(|name| name.cse_id() == self.cse_id)
+            .ok_or_else(|| Unnamed { cse_id: self.cse_id.clone() })
     }
 
     /// The name to send as SNI (TS-0003 §10.2.1); `None` where there is none to send.

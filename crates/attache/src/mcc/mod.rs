@@ -88,15 +88,8 @@ impl Mcc {
     }
 
     /// What this CSE proves itself with where it is no symmetric key.
-    pub(crate) fn prove_with(&self, own: Option<OwnCertificate>) -> Result<(), Failure> {
-        let needed = self.section.as_ref().is_some_and(|section| section.psk_identity.is_none());
-        if needed && own.is_none() {
-            return Err(Failure::usage(
-                "registrar.psk_identity is missing, and no [[listener]] has a certificate to prove instead",
-            ));
-        }
+    pub(crate) fn prove_with(&self, own: Option<OwnCertificate>) {
         self.links.prove_with(own);
-        Ok(())
     }
 
     /// Closes what was opened with certificates' anchors and lists as they were.

@@ -19,7 +19,11 @@ use onem2m::{
 use store::{Credentials as _, Enrolments as _, KeyRecord, Store};
 
 use super::certified::{self, Complaint};
-use crate::{admit::OwnCertificate, config::RegistrarSection, outcome::causes};
+use crate::{
+    admit::OwnCertificate,
+    config::{RegistrarSection, Unnamed},
+    outcome::causes,
+};
 
 /// How long a name, a connection and a handshake may take, and an answer. An originator waits meanwhile.
 const LIMITS: DialLimits = DialLimits {
@@ -67,7 +71,7 @@ impl FarCse {
     pub(crate) fn above(section: &RegistrarSection) -> Result<Self, Unnamed> {
         let credential = match &section.psk_identity {
             Some(identity) => FarCredential::ProvisionedKey(identity.clone()),
-            None => FarCredential::Certificate(name_of(section)?),
+            None => FarCredential::Certificate(section.domain_name()?),
         };
         let place = Place { address: section.address.to_string(), server_name: section.server_name() };
         Ok(Self { cse: section.cse_id.clone(), credential, places: vec![place] })
@@ -110,22 +114,6 @@ impl FarCse {
         let places = hop.points_of_access.iter().filter_map(|text| Place::of(text)).take(MOST_PLACES);
         Some(Self { cse: hop.cse.clone(), credential, places: places.collect() })
     }
-}
-
-/// The public domain name of the registrar is not certain.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "server_name: expected the public domain name of {cse_id}, such as mn-cse.in-cse.example.org, for its certificate"
-)]
-pub(crate) struct Unnamed {
-    cse_id: CseId,
-}
-
-fn name_of(section: &RegistrarSection) -> Result<CseDomainName, Unnamed> {
-    let name = section.server_name().unwrap_or_default();
-    let name = CseDomainName::parse_in(&name, section.cse_id.sp()).ok();
-    name.filter(|name| name.cse_id() == section.cse_id)
-        .ok_or_else(|| Unnamed { cse_id: section.cse_id.clone() })
 }
 
 fn of_certificate(name: &CseDomainName) -> CredentialId {
