@@ -143,6 +143,34 @@ async fn expire(world: &World, id: CredentialId) {
     store.close();
 }
 
+/// TS-0009 §7.1: the header instead of the attribute, or besides; the same rules, and the same count.
+#[test]
+fn the_token_may_come_in_a_header() {
+    let story = Story::start(30);
+    let beside = |request: &str, value: &str| {
+        request.replacen("\r\n\r\n", &format!("\r\nProxy-Authorization: {value}\r\n\r\n"), 1)
+    };
+    let bearer = format!("Bearer {}", story.token);
+    let digest = story.world.digest();
+    assert_eq!(story.says(&beside(&request("GET", OWN, "Clamp", None, ""), &bearer)), "4107");
+    assert_eq!(story.says(&beside(&ae("Clamp"), "Basic bGFtcDpsYW1w")), "5001");
+    let two = "idtk and Proxy-Authorization: two different tokens in one request";
+    let mut client = story.client(&[]);
+    client.send(beside(&with(&"A".repeat(32)), &bearer).as_bytes());
+    assert_eq!(refused(&mut client), ("4000".to_owned(), format!(r#"{{"m2m:dbg":"{two}"}}"#)));
+    let mut guessing = story.client(&[]);
+    for guess in 0..5 {
+        let value = format!("Bearer {guess}AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+        guessing.send(beside(&going_on("PUT", OWN, "Clamp", None, r#"{"m2m:ae":{}}"#), &value).as_bytes());
+    }
+    let finished = guessing.finish();
+    let refusals = finished.stdout.lines().filter(|line| status(line).is_some_and(|rsc| rsc == "4106"));
+    assert_eq!(refusals.count(), 5, "the server closes: {}", finished.stdout);
+    assert_eq!(story.world.digest(), digest);
+    assert_eq!(story.says(&beside(&ae("Clamp"), &bearer)), "2001");
+    assert_eq!(story.says(&beside(&last(&shown(&story.token)), &bearer)), "2004");
+}
+
 /// F-14: whatever is asked for, no answer holds a token, and neither does the log in its finest detail.
 #[test]
 fn no_answer_and_no_log_holds_a_token() {
@@ -162,6 +190,10 @@ fn no_answer_and_no_log_holds_a_token() {
         |query: &str, content: &str| going_on("POST", &format!("{BASE}{query}"), "Clamp", Some(2), content);
     let put = |query: &str, content: &str| going_on("PUT", &format!("{OWN}{query}"), "Clamp", None, content);
     let get = |query: &str| going_on("GET", &format!("{OWN}{query}"), "Clamp", None, "");
+    let beside = |request: &str| {
+        let header = format!("\r\nProxy-Authorization: Bearer {}\r\n\r\n", story.token);
+        request.replacen("\r\n\r\n", &header, 1)
+    };
     let asked = [
         post("", &content(r#","nobody":"knows""#)),
         post("?rcn=9", &content("")),
@@ -169,6 +201,9 @@ fn no_answer_and_no_log_holds_a_token() {
         put("?rcn=1", &update),
         put("?rcn=9", &update),
         put("", &update.replace("lbl", "ri")),
+        beside(&put("?rcn=1", r#"{"m2m:ae":{"lbl":["b"]}}"#)),
+        beside(&put("", &update)),
+        beside(&get("")),
         get(""),
         get("?rcn=4"),
         get("?atrl=idtk"),

@@ -6,6 +6,7 @@ use binding::http::{
     response_to_http,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use onem2m::primitive::Request;
 
 /// Reads `data` as a message: a first line that is `method target` or a status, headers, an empty line, the
 /// body; lines end with LF. What can be mapped can be mapped back and again, unchanged; what cannot is
@@ -56,7 +57,8 @@ fn request(method: Method, uri: Uri, headers: HeaderMap, body: &[u8]) {
                 .expect("a request that was read can be written");
             let (head, body) = again.into_parts();
             let again = request_from_http(&head, &body).expect("a request that was written can be read");
-            assert_eq!(again, request);
+            // What the registrar is to check does not go on.
+            assert_eq!(again, Request { registrar_credential: None, ..request });
         }
         Err(error) => {
             let answer = error.to_http();

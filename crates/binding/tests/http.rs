@@ -199,6 +199,7 @@ fn two_originators_or_identifiers_are_4000() {
         ("X-M2M-GID", "a", "b", Some("r1")),
         ("Content-Type", "application/json", "application/json;ty=2", Some("r1")),
         ("Authorization", "a.b.c", "d.e.f", Some("r1")),
+        ("Proxy-Authorization", "Bearer a", "Bearer a", Some("r1")),
         ("X-M2M-RTU", "a", "b", Some("r1")),
     ] {
         let error =
@@ -357,6 +358,38 @@ fn authorization() {
     request.tkns = Some(tokens);
     let message = request_to_http(&request, "a").unwrap();
     assert!(message.headers()["authorization"].is_sensitive());
+}
+
+/// TS-0009 §7.1: for the registrar that the message reaches, and no further.
+#[test]
+fn proxy_authorization() {
+    let read = |value| request_from_http(&usual(Method::GET, "/-", &[("Proxy-Authorization", value)]), b"");
+    for value in ["Bearer c2VjcmV0", "bearer c2VjcmV0", "BEARER   c2VjcmV0"] {
+        let request = read(value).unwrap();
+        assert_eq!(
+            request.registrar_credential.as_ref().map(AccessToken::expose),
+            Some("c2VjcmV0"),
+            "{value}"
+        );
+        assert!(!format!("{request:?}{}", request.to_json()).contains("c2VjcmV0"));
+        let message = request_to_http(&request, "a").unwrap();
+        assert!(
+            !format!("{message:?}").contains("c2VjcmV0")
+                && !message.headers().contains_key("proxy-authorization")
+        );
+        assert_eq!((request.tkns, request.pc), (None, None));
+    }
+    assert_eq!(read("").unwrap().registrar_credential, None);
+    for scheme in ["Basic dXNlcjpwYXNz", "c2VjcmV0", "Bearerc2VjcmV0"] {
+        let error = read(scheme).unwrap_err();
+        assert_eq!(error.rsc(), R::NotImplemented, "{scheme}");
+        assert!(!error.to_string().contains("c2V") && !error.to_string().contains("dXN"));
+    }
+    let error = read("Bearer").unwrap_err();
+    assert_eq!(
+        (error.rsc(), error.to_string().as_str()),
+        (R::BadRequest, "header Proxy-Authorization must be Bearer and a token")
+    );
 }
 
 #[test]

@@ -14,8 +14,8 @@ fn http_mapping_seeds() {
     replay("http_mapping", http_mapping::check);
 }
 
-const HEADER: &str = "X-M2M-(Origin|RI|RVI|GID|RTU|OT|RST|RET|OET|EC|VSI|RSC|CTS|CTO|ATI|AS|ASRI)|Authorization|Content-Type|Accept";
-const VALUE: &str = "C1|/cse/C1|3|2a|a&b|20250101T000000|5000|2|x y|4000|2001|a:b\\+c:d|c2ln|true|a\\.b\\.c|application/json(;ty=[0-9])?|\\*/\\*|[ -~]{0,8}";
+const HEADER: &str = "X-M2M-(Origin|RI|RVI|GID|RTU|OT|RST|RET|OET|EC|VSI|RSC|CTS|CTO|ATI|AS|ASRI)|(Proxy-)?Authorization|Content-Type|Accept";
+const VALUE: &str = "C1|/cse/C1|3|2a|a&b|20250101T000000|5000|2|x y|4000|2001|a:b\\+c:d|c2ln|true|a\\.b\\.c|Bearer x|application/json(;ty=[0-9])?|\\*/\\*|[ -~]{0,8}";
 const QUERY: &str = "(rt=[1-5]|rcn=[0-9]|rp=P1D|atrl=ri(\\+rr)?|fu=1|ty=[2-4](\\+3)?|lbl=[a%+2B]{1,4}|cr=[ -~]{0,4}|c\\.rn=x|crb=20250101T000000|[a-z]{1,4}=[0-9a-z%+]{0,3})";
 
 proptest! {

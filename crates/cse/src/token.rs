@@ -38,10 +38,23 @@ pub(crate) enum Shown {
     Text(Zeroizing<String>),
     /// Something else than a text.
     NotText,
+    /// One in the content and another beside it.
+    Two,
 }
 
-/// Takes the token out of `request`, wherever a registration could carry one.
+/// Takes the token out of `request`, wherever a registration could carry one: in its content, and beside it where
+/// the binding has a place for credentials (TS-0009 §7.1).
 pub(crate) fn take(request: &mut Request) -> Shown {
+    let beside = request.registrar_credential.take().map(|token| Zeroizing::new(token.into_text()));
+    match (take_from_content(request), beside) {
+        (shown, None) => shown,
+        (Shown::Nothing, Some(beside)) => Shown::Text(beside),
+        (Shown::Text(text), Some(beside)) if text != beside => Shown::Two,
+        (shown, Some(_)) => shown,
+    }
+}
+
+fn take_from_content(request: &mut Request) -> Shown {
     let mut shown = Shown::Nothing;
     let Some(wrapper) = request.pc.as_mut().and_then(Value::as_object_mut) else { return shown };
     for element in [AE.element_name(), REMOTE_CSE.element_name()] {
@@ -97,11 +110,11 @@ fn elsewhere(channel: &Channel, shown: &Shown) -> Decided<()> {
         // Who is authenticated already is one entity, and no token makes it another. It is not looked at.
         (Channel::Association(_), _) => Err(Refuse::new(
             ResponseStatusCode::OriginatorNotAuthenticated,
-            "idtk: the association is authenticated in another way",
+            "identity token: the association is authenticated in another way",
         )),
         (Channel::Local(_) | Channel::Clear(_), _) => Err(Refuse::new(
             ResponseStatusCode::SecurityAssociationRequired,
-            "idtk: a token is shown inside of a TLS session only",
+            "identity token: it is shown inside of a TLS session only",
         )),
     }
 }
@@ -119,9 +132,12 @@ impl Case<'_> {
             Shown::Nothing => Ok(None),
             _ if !is_registration(self.request) && unproven => required(),
             _ if !is_registration(self.request) => {
-                Err(Refuse::bad("idtk: a token is shown in a registration only"))
+                Err(Refuse::bad("identity token: it is shown in a registration only"))
             }
             Shown::NotText => Err(Refuse::bad("idtk: expected text")),
+            Shown::Two => {
+                Err(Refuse::bad("idtk and Proxy-Authorization: two different tokens in one request"))
+            }
             // It is to be closed already; what it goes on to guess is not looked at.
             Shown::Text(_) if self.peer.wrong_tokens() >= MAX_WRONG_TOKENS => Err(not_accepted()),
             Shown::Text(text) => Ok(Some(text)),

@@ -108,6 +108,9 @@ pub enum Fault {
     /// The Authorization header has a scheme; only tokens of dynamic authorization are understood.
     #[error("header Authorization: schemes such as Bearer are not supported")]
     AuthorizationScheme,
+    /// The Proxy-Authorization header has another scheme than Bearer.
+    #[error("header Proxy-Authorization: other schemes than Bearer are not supported")]
+    ProxyAuthorizationScheme,
     /// Content where there is none in the operation.
     #[error("a {0} request has no body")]
     UnexpectedBody(Operation),
@@ -140,7 +143,7 @@ impl Fault {
             Self::Method => ResponseStatusCode::OperationNotAllowed,
             Self::UnsupportedMediaType => ResponseStatusCode::UnsupportedMediaType,
             Self::NotAcceptable => ResponseStatusCode::NotAcceptable,
-            Self::AuthorizationScheme => ResponseStatusCode::NotImplemented,
+            Self::AuthorizationScheme | Self::ProxyAuthorizationScheme => ResponseStatusCode::NotImplemented,
             Self::Path(_)
             | Self::Address(_)
             | Self::Query { .. }

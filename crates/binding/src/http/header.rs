@@ -41,6 +41,8 @@ pub(super) const AS: &str = "x-m2m-as";
 pub(super) const ASRI: &str = "x-m2m-asri";
 /// Tokens.
 pub(super) const AUTHORIZATION: &str = "authorization";
+/// A credential to be checked by the registrar.
+pub(super) const PROXY_AUTHORIZATION: &str = "proxy-authorization";
 /// The media type of the body, and the Resource Type.
 pub(super) const CONTENT_TYPE: &str = "content-type";
 

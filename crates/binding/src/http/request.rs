@@ -2,7 +2,8 @@
 
 use super::error::{Fault, HttpError, echo};
 use super::header::{
-    self, AS, AUTHORIZATION, CONTENT_TYPE, EC, GID, OET, ORIGIN, OT, RET, RI, RST, RTU, RVI, VSI,
+    self, AS, AUTHORIZATION, CONTENT_TYPE, EC, GID, OET, ORIGIN, OT, PROXY_AUTHORIZATION, RET, RI, RST, RTU,
+    RVI, VSI,
 };
 use super::media::{Kind, Serialization, content_type, response_serialization};
 use super::text_list::read_header;
@@ -24,7 +25,8 @@ const ATTRIBUTE_LIST: &str = "m2m:atrl";
 ///
 /// # Errors
 /// [`HttpError`], which holds the answer: 4005 for a method without operation, 4015 for a body that is not
-/// JSON, 5207 when the originator accepts no JSON, 5001 for an authorization scheme, 4000 for the rest.
+/// JSON, 5207 when the originator accepts no JSON, 5001 for an authorization scheme (of Authorization any, of
+/// Proxy-Authorization any but Bearer), 4000 for the rest.
 pub fn request_from_http(head: &request::Parts, body: &[u8]) -> Result<Request, HttpError> {
     request_from_http_under(head, body, "")
 }
@@ -91,7 +93,20 @@ fn read_headers(request: &mut Request, headers: &HeaderMap) -> Result<(), Fault>
     };
     request.tkns = header::single(headers, AUTHORIZATION)?.map(read_tokens).transpose()?;
     request.aus = header::single(headers, AS)?.map(read_signatures).transpose()?;
+    let credential = header::single(headers, PROXY_AUTHORIZATION)?.map(read_bearer).transpose()?;
+    request.registrar_credential = credential;
     Ok(())
+}
+
+/// A credential to be checked by the registrar (TS-0009 §7.1): what it is worth is for the registrar to say.
+fn read_bearer(value: &str) -> Result<AccessToken, Fault> {
+    const EXPECTED: Fault = Fault::Header { header: PROXY_AUTHORIZATION, expected: "Bearer and a token" };
+    let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
+    if !scheme.eq_ignore_ascii_case("Bearer") {
+        return Err(Fault::ProxyAuthorizationScheme);
+    }
+    let token = token.trim_start_matches(' ');
+    if token.is_empty() { Err(EXPECTED) } else { Ok(AccessToken::new(token)) }
 }
 
 /// Compact serializations have three or five parts (TS-0004 §6.3.3). Anything with a space inside is a scheme

@@ -9,7 +9,7 @@ use identity::{
 use keys::{CredentialId, IdentityToken, SeededRng};
 use onem2m::{
     id::{AeId, EntityId},
-    primitive::{Operation, Request},
+    primitive::{AccessToken, Operation, Request},
     status::ResponseStatusCode as Rsc,
     time::Clock as _,
 };
@@ -323,6 +323,65 @@ async fn a_token_is_shown_in_its_own_kind_of_session_only() {
     assert_eq!(world.refuses(&by_key, mine).await, DENIED);
     assert_eq!((by_key.wrong_tokens(), by_key.subject()), (0, Some(&of_stem("Clight9"))));
     assert!(!world.holds(&token.text).await);
+}
+
+/// The same rules for a token that the binding brings along beside the content (TS-0009 §7.1).
+#[tokio::test]
+async fn a_token_beside_the_content_is_a_token() {
+    let world = World::new().await;
+    let token = world.issue(of_stem("Clight1")).await;
+    let other = world.issue(of_stem("Clight1")).await;
+    let beside = |mut request: Request, token: &str| {
+        request.registrar_credential = Some(AccessToken::new(token));
+        request
+    };
+    let empty = || create(Some("Clight1"), ae());
+    let own = || request(Operation::Retrieve, "Clight1", Some("Clight1"));
+    let session = session();
+    let by_key = world.device(1, Some("Clight9")).await;
+    let before = world.store.digest().await.unwrap();
+    // Two of them: neither is looked at, and none is counted, whatever they are worth.
+    for (inside, outside) in
+        [(&token.text, &other.text), (&token.text, &"x".repeat(32)), (&"x".repeat(32), &token.text)]
+    {
+        let answer = world.ask(&session, beside(register(inside), outside)).await;
+        assert_eq!((answer.rsc, session.wrong_tokens()), (Rsc::BadRequest, 0));
+        let text = "idtk and Proxy-Authorization: two different tokens in one request";
+        assert_eq!(answer.debug_info(), Some(text));
+    }
+    assert_eq!(world.refuses(&session, beside(own(), &token.text)).await, REQUIRED);
+    for (count, wrong) in (1..).zip(["", "x", &"x".repeat(32)]) {
+        assert_eq!(world.refuses(&session, beside(empty(), wrong)).await, DENIED);
+        assert_eq!(session.wrong_tokens(), count);
+    }
+    let number = with(ae(), "idtk", json!(7));
+    assert_eq!(
+        world.refuses(&session, beside(create(Some("Clight1"), number), &token.text)).await,
+        Rsc::BadRequest
+    );
+    let mine = || beside(create(Some("Clight9"), ae()), &token.text);
+    assert_eq!(world.refuses(&by_key, mine()).await, DENIED);
+    assert_eq!(world.refuses(&Channel::Clear("192.0.2.9:80".parse().unwrap()), mine()).await, REQUIRED);
+    assert_eq!(world.store.digest().await.unwrap(), before);
+
+    assert_eq!(world.ask(&session, beside(empty(), &token.text)).await.rsc, Rsc::Created);
+    assert_eq!(session.subject(), Some(&of_stem("Clight1")));
+    let answer = world.ask(&session, beside(own(), &token.text)).await;
+    assert_eq!(answer.debug_info(), Some("identity token: it is shown in a registration only"));
+    let both = update("Clight1", "Clight1", json!({ "idtk": token.text }));
+    let again = Arc::new(Peer::new(Established::by_nothing(), "192.0.2.8:5000".parse().unwrap()));
+    assert_eq!(
+        world.ask(&again, beside(both, &token.text)).await.rsc,
+        Rsc::Updated,
+        "the same in both places"
+    );
+    let bare = update("Clight1", "Clight1", json!({}));
+    assert_eq!(world.ask(&again, beside(bare, &token.text)).await.rsc, Rsc::Updated);
+    assert_eq!(
+        world.refuses(&again, beside(update("Clight1", "Clight1", json!({})), &other.text)).await,
+        DENIED
+    );
+    assert!(!world.holds(&token.text).await && !world.holds(&other.text).await, "F-14");
 }
 
 /// A token withdrawn in the middle of a session, or rebound, ends what the session may do.

@@ -110,6 +110,7 @@ macro_rules! object {
         pub struct $name:ident {
             required { $($(#[$required_meta:meta])* $required:ident: $required_type:ty,)* }
             optional { $($(#[$optional_meta:meta])* $optional:ident: $optional_type:ty,)* }
+            $(beside { $($(#[$beside_meta:meta])* $beside:ident: $beside_type:ty,)* })?
         }
     ) => {
         $(#[$meta])*
@@ -117,12 +118,13 @@ macro_rules! object {
         pub struct $name {
             $($(#[$required_meta])* pub $required: $required_type,)*
             $($(#[$optional_meta])* pub $optional: Option<$optional_type>,)*
+            $($($(#[$beside_meta])* pub $beside: Option<$beside_type>,)*)?
         }
 
         impl $name {
             /// The object with its mandatory members only.
             fn with_required($($required: $required_type),*) -> Self {
-                Self { $($required,)* $($optional: None,)* }
+                Self { $($required,)* $($optional: None,)* $($($beside: None,)*)? }
             }
         }
 
@@ -132,6 +134,7 @@ macro_rules! object {
                 let object = Self {
                     $($required: members.required(stringify!($required))?,)*
                     $($optional: members.optional(stringify!($optional))?,)*
+                    $($($beside: None,)*)?
                 };
                 members.finish()?;
                 Ok(object)

@@ -79,6 +79,11 @@ object! {
             /// Vendor Information.
             vsi: String,
         }
+        beside {
+            /// No parameter, and in no form that is read or written here: what the binding has brought along to be
+            /// checked by the registrar (TS-0009 §7.1), for this hop alone.
+            registrar_credential: AccessToken,
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use super::member::{Member, PrimitiveError};
 use serde_json::Value;
 use std::fmt;
 
-/// A token in compact serialization (`m2m:dynAuthJWT`, TS-0004 §6.3.3). Who reads a log must not be able to
+/// A token: in compact serialization (`m2m:dynAuthJWT`, TS-0004 §6.3.3) where it is a parameter. Who reads a log must not be able to
 /// use it, so `Debug` prints nothing of it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AccessToken(String);
@@ -13,6 +13,11 @@ impl AccessToken {
     /// Takes the text over. Its form is checked by whoever uses the token.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
+    }
+
+    /// The text, no copy of it left behind.
+    pub fn into_text(self) -> String {
+        self.0
     }
 
     /// The text.
