@@ -20,7 +20,12 @@ use std::{
 use device::Attachment;
 use onem2m::primitive::Operation;
 use serde_json::Value;
-use support::{Device, KEY, OTHER_KEY, World, fails, json};
+use support::{
+    Device, KEY, OTHER_KEY, World,
+    certified::{self, CERTIFICATES, Makers, around, in_seconds, of_cse},
+    fails, json,
+    pair::{KPSA_ID, Pair},
+};
 use testkit::{Finished, Process, wait_until};
 
 /// Waits until the server's log has a line with all of `words`.
@@ -596,6 +601,129 @@ fn doctor_says_what_is_wrong_and_how_to_mend_it() {
     check("[cse]", "[cse]", "credentials", "warning", &["under 16 octets: short1@x.org", "rotate"]);
     let text = world.run(&["doctor"]).success().stdout;
     assert!(text.lines().any(|line| line.contains("-> `attache credential rotate`")), "{text}");
+}
+
+/// What a listener proves, whom it believes, and what is known of withdrawals.
+#[test]
+fn doctor_looks_at_certificates() {
+    let (makers, foreign) = (Makers::new(40), Makers::new(41));
+    let world = certified::prepared(&makers, CERTIFICATES);
+    let text = fs::read_to_string(world.path("attache.toml")).unwrap();
+    let key = world.path("server.key");
+    let only_ours = || fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    only_ours();
+    let found = doctor(&world, &text);
+    for (check, words) in [
+        ("certificate", "belongs to its key, good until"),
+        ("trust", "1 roots"),
+        ("revocation", "with 0 withdrawn"),
+    ] {
+        finds(&found, check, "fine", &[words]);
+        assert_eq!(found.1.iter().filter(|finding| finding[0] == check).count(), 1, "{found:#?}");
+    }
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o640)).unwrap();
+    finds(&doctor(&world, &text), "certificate", "warning", &["server.key", "0640", "chmod 600"]);
+    only_ours();
+
+    let with = |issued: &pki::Issued, state: &str, words: &[&str]| {
+        certified::write(world.folder.path(), "server", issued);
+        finds(&doctor(&world, &text), "certificate", state, words);
+    };
+    let own = of_cse("in-cse.example.org");
+    let lasting = |makers: &Makers, begin, end| {
+        makers.issuer.issue(&own, pki::SubjectKey::Fresh, around(begin, end), &makers.rng).unwrap()
+    };
+    with(&lasting(&makers, -3600, 20 * 86_400), "warning", &["good until", "renew"]);
+    with(&lasting(&makers, -7200, -3600), "broken", &["server.pem", "it ended at"]);
+    with(&makers.gateway("mn-cse-9"), "warning", &["mn-cse-9.in-cse.example.org", "public domain name"]);
+    with(&makers.application("//example.org/in-cse/Capp"), "broken", &["server.pem", "attache pki check"]);
+    with(&lasting(&foreign, -3600, 365 * 86_400), "warning", &["not for peers that believe what we believe"]);
+    let good = lasting(&makers, -3600, 365 * 86_400);
+    certified::write(world.folder.path(), "server", &lasting(&makers, -3600, 365 * 86_400));
+    fs::write(world.path("server.pem"), &good.chain_pem).unwrap();
+    finds(
+        &doctor(&world, &text),
+        "certificate",
+        "broken",
+        &["server.key", "does not belong to certificate 0"],
+    );
+    with(&good, "fine", &["belongs to its key"]);
+
+    let changed = |from: &str, to: &str, check: &str, state: &str, words: &[&str]| {
+        assert!(text.contains(from), "{from}");
+        finds(&doctor(&world, &text.replace(from, to)), check, state, words);
+    };
+    changed("server.pem", "none.pem", "certificate", "broken", &["cannot read", "none.pem"]);
+    changed("root.pem", "none.pem", "trust", "broken", &["cannot read", "none.pem", "anchors_file"]);
+    changed("anchors_file = \"root.pem\"\ncrl_file = \"crl.pem\"\n", "", "trust", "warning", &["no roots"]);
+    let demanded = "require_crls = true\n";
+    changed("crl_file = \"crl.pem\"\n", demanded, "revocation", "broken", &["every certificate is refused"]);
+    for (begun, due, state, words) in [
+        (-7200, -3600, "broken", "its certificates are refused"),
+        (-7200, 600, "warning", "fetch the newer list"),
+        (-60, 3600, "fine", "next due"),
+    ] {
+        let list = makers.issuer.crl(&[], 1, in_seconds(begun), in_seconds(due)).unwrap();
+        let beside = makers.issuer.certificate_pem().unwrap();
+        fs::write(world.path("crl.pem"), format!("{}{beside}", list.pem)).unwrap();
+        finds(&doctor(&world, &text), "revocation", state, &[words]);
+    }
+}
+
+/// What is stapled.
+#[test]
+fn doctor_looks_at_what_is_stapled() {
+    let makers = Makers::new(42);
+    let world = certified::prepared(&makers, CERTIFICATES);
+    let text = fs::read_to_string(world.path("attache.toml")).unwrap();
+    let stapling = |keys: &str| {
+        doctor(&world, &format!("{text}[listener.certificate.ocsp]\nresponse_file = \"ocsp.der\"\n{keys}"))
+    };
+    finds(&stapling(""), "stapling", "broken", &["cannot read", "ocsp.der"]);
+    fs::write(world.path("ocsp.der"), "broken").unwrap();
+    finds(&stapling(""), "stapling", "broken", &["ocsp.der", "[listener.certificate.ocsp]"]);
+    finds(&stapling("root_file = \"none.pem\"\n"), "stapling", "broken", &["none.pem"]);
+    let server = makers.issue(&of_cse("in-cse.example.org"));
+    certified::write(world.folder.path(), "server", &server);
+    for (begun, due, state, words) in
+        [(-60, 3600, "fine", "good until"), (-7200, -3600, "broken", "[listener.certificate.ocsp]")]
+    {
+        let (begun, due) = (in_seconds(begun), in_seconds(due));
+        let response = makers.issuer.ocsp(&server.serial, pki::ocsp::Status::Good, begun, Some(due)).unwrap();
+        fs::write(world.path("ocsp.der"), response).unwrap();
+        finds(&stapling(""), "stapling", state, &[words]);
+    }
+}
+
+/// What a gateway needs to be registered, and whether it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn doctor_looks_at_the_registration_with_another_cse() {
+    let mut pair = Pair::prepared("");
+    pair.infrastructure.serve();
+    let world = &pair.gateway;
+    let text = fs::read_to_string(world.path("attache.toml")).unwrap();
+    let found = doctor(world, &text);
+    finds(&found, "registrar", "fine", &["12-mn-cse-123456@example.org can be used"]);
+    finds(&found, "registrar", "fine", &[&pair.infrastructure.address.to_string()]);
+    let changed = |from: &str, to: &str, words: &[&str]| {
+        assert!(text.contains(from), "{from}");
+        finds(&doctor(world, &text.replace(from, to)), "registrar", "broken", words);
+    };
+    changed(KPSA_ID, "nobody@example.org", &["nobody@example.org is not in the store", "credential add"]);
+    changed("//example.org/in-cse", "//example.org/in-other", &["stands for //example.org/in-cse, not for"]);
+    changed(
+        &pair.infrastructure.address.to_string(),
+        "nowhere.invalid:1",
+        &["nowhere.invalid:1", "resolves"],
+    );
+    let world = &mut pair.gateway;
+    world.serve();
+    world.wait_until_registered();
+    finds(&doctor(world, &text), "registrar", "fine", &["registered with //example.org/in-cse until"]);
+    drop(world.run(&["credential", "revoke", KPSA_ID]).success());
+    finds(&doctor(world, &text), "registrar", "broken", &["cannot be used", "revoked"]);
+    drop(world.trouble());
+    finds(&doctor(world, &text), "registrar", "broken", &["not registered with //example.org/in-cse: "]);
 }
 
 /// Runs the program under an account that owns nothing, where the tests run as root, who may do anything.

@@ -10,12 +10,8 @@ mod verifier;
 
 pub(crate) use self::{
     gates::{Gates, Renewal},
-    own::OwnCertificate,
-};
-use self::{
-    own::{Own, tls_of},
-    staple::{StapleKeeper, Subject},
-    tickets::Tickets,
+    own::{Own, OwnCertificate},
+    staple::StapleKeeper,
     trust::Trust,
-    verifier::Verifier,
 };
+use self::{own::tls_of, staple::Subject, tickets::Tickets, verifier::Verifier};

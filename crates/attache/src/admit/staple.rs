@@ -166,7 +166,8 @@ impl StapleKeeper {
         (end.since(self.clock.now()).unwrap_or_default() / 2).max(OFTEN)
     }
 
-    async fn renewed(&self) -> Result<Timestamp, String> {
+    /// Gets the response once, and says until when it is good.
+    pub(crate) async fn renewed(&self) -> Result<Timestamp, String> {
         let chain = self.subject.chain();
         let response = match &self.source {
             Source::File(file) => {

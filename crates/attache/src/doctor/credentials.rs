@@ -1,15 +1,11 @@
-use std::time::Duration;
-
 use cse::{ServiceSubscription, SubscriptionState};
 use identity::{Credential, CredentialState, Function};
 use onem2m::time::Timestamp;
 use store::{CredentialPage, Credentials as _, Store, StoreError};
 
-use super::Finding;
+use super::{Finding, SOON};
 use crate::config::Config;
 
-/// What expires within this is worth a word.
-const SOON: Duration = Duration::from_secs(30 * 86_400);
 /// How many are named.
 const NAMED: usize = 3;
 

@@ -3,14 +3,16 @@
 //! It looks and changes nothing, except that the server notes the probe of its listeners as a refused handshake.
 //! Each check is one finding; judging is apart from looking, so that it can be tried without a broken machine.
 
+mod certificates;
 mod credentials;
 mod machine;
 mod network;
+mod registrar;
 mod store_file;
 
-use std::{fmt, process::ExitCode};
+use std::{fmt, process::ExitCode, sync::Arc, time::Duration};
 
-use onem2m::time::{Clock as _, SystemClock};
+use onem2m::time::{Clock, SystemClock};
 use serde_json::json;
 
 use crate::{
@@ -21,6 +23,8 @@ use crate::{
 
 /// Something must be mended.
 const MEND: u8 = 2;
+/// What expires within this is worth a word.
+const SOON: Duration = Duration::from_secs(30 * 86_400);
 
 /// How a check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -97,13 +101,16 @@ async fn examine(arguments: &ConfigArg) -> Vec<Finding> {
     };
     let path = arguments.config.display();
     let mut findings = vec![Finding::fine("configuration", format_args!("{path}, CSE-ID {}", config.cse.id))];
-    let now = SystemClock.now();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let now = clock.now();
     let (store, about) = store_file::look(&config);
     findings.push(about);
     findings.push(machine::disk(&config));
     findings.push(machine::open_files(&config));
     findings.push(machine::clock(store.as_ref(), now));
     findings.extend(credentials::look(store.as_ref(), &config, now));
+    findings.extend(certificates::look(&config, &clock).await);
+    findings.extend(registrar::look(&config, store.as_ref(), &clock).await);
     findings.extend(network::look(&config).await);
     findings
 }

@@ -25,7 +25,11 @@ use cse::{
     NextHops, Registrar, Witness,
     upstream::{Trouble, Upstream},
 };
-use onem2m::{id::CseId, time::Clock};
+use keys::CredentialId;
+use onem2m::{
+    id::CseId,
+    time::{Clock, Timestamp},
+};
 use serde_json::{Value, json};
 use store::{Change, ChangeKind, Changes, Event, Resources as _, Store, StoreError};
 use tokio::{
@@ -51,6 +55,21 @@ pub(crate) use figures::Figures;
 const FAREWELL: Duration = Duration::from_secs(5);
 /// Wishes that wait for the agent.
 const WISHES: usize = 4;
+
+/// The credential that is proved to the CSE above, if it can be used, and until when.
+///
+/// # Errors
+/// What stands in its way, in the words of the agent.
+pub(crate) async fn credential_of(
+    section: &RegistrarSection,
+    store: &Store,
+    clock: &Arc<dyn Clock>,
+) -> Result<(CredentialId, Option<Timestamp>), String> {
+    let far = FarCse::above(section).map_err(|error| error.to_string())?;
+    let opener = Opener::new(store.clone(), Arc::clone(clock)).map_err(|error| causes(&error))?;
+    let not_after = opener.look(&far).await.map_err(|trouble| trouble.to_string())?;
+    Ok((far.credential_id(), not_after))
+}
 
 /// Everything between CSEs, not started yet.
 pub(crate) struct Mcc {

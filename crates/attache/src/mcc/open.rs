@@ -16,7 +16,7 @@ use onem2m::{
     resource::PointOfAccess,
     time::{Clock, Timestamp},
 };
-use store::{Credentials as _, Enrolments as _, KeyRecord, Store};
+use store::{Credentials as _, Enrolments as _, KeyRecord, KnownCses as _, Store};
 
 use super::certified::{self, Complaint};
 use crate::{
@@ -182,7 +182,7 @@ impl Opener {
     /// Opens an association with `far`, trying its places in their order. The credential is looked up each time.
     pub(crate) async fn open(&self, far: &FarCse) -> Result<Opened, Trouble> {
         let mut trouble = Trouble::Unreachable(format!("{} says no https address of itself", far.cse));
-        let expected = far.expected()?;
+        let expected = self.in_its_letters(far, far.expected()?).await?;
         for place in &far.places {
             let opened = match &expected {
                 None => self.by_key(far, place).await,
@@ -195,6 +195,33 @@ impl Opener {
             }
         }
         Err(trouble)
+    }
+
+    /// Whether what the store knows lets an association with `far` be opened, and until when.
+    pub(crate) async fn look(&self, far: &FarCse) -> Result<Option<Timestamp>, Trouble> {
+        match far.expected()? {
+            None => self.credential(far).await.map(|(_, not_after)| not_after),
+            Some(_) => self.not_withdrawn(far).await,
+        }
+    }
+
+    /// A registree may have come with a certificate that writes its name in other letters, and is met with it: unless
+    /// another is known who could be meant (register A-50).
+    async fn in_its_letters(
+        &self,
+        far: &FarCse,
+        expected: Option<ExpectedServer>,
+    ) -> Result<Option<ExpectedServer>, Trouble> {
+        let (Some(ExpectedServer::Cse(name)), FarCredential::OfRegistration(_)) =
+            (&expected, &far.credential)
+        else {
+            return Ok(expected);
+        };
+        let sought = far.cse.clone();
+        let known = self.store.read(move |records| records.cses_spelt_like(&sought)).await;
+        let known = known.map_err(|error| Trouble::NoCredential(causes(&error)))?;
+        let alone = known.iter().all(|known| *known == far.cse);
+        Ok(if alone { Some(ExpectedServer::CseInAnyLetters(name.clone())) } else { expected })
     }
 
     async fn by_key(&self, far: &FarCse, place: &Place) -> Result<Opened, Attempt> {
