@@ -260,3 +260,27 @@ async fn a_name_in_other_letters_is_the_cse_that_is_known() {
     drop(world.run(&["credential", "revoke", &format!("32-{name}")]).success());
     assert_eq!(refused(&makers.gateway("mn-cse-8")).await, REFUSED, "withdrawn");
 }
+
+/// Such a gateway by the program: it registers, and is reached by the same certificate.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gateway_with_a_name_in_other_letters_is_reached() {
+    let makers = Makers::new(12);
+    let mut world = certified_cse(&makers, (IN, "in-cse.example.org"), ("in", "server", 0), "");
+    add_cse(&world, "seven@example.org", "//example.org/MN-Cse-7", &key_hex(7));
+    world.serve();
+    let mut gateway = certified_cse(
+        &makers,
+        ("//example.org/MN-Cse-7", "mn-cse-7.in-cse.example.org"),
+        ("mn", "seven", 0),
+        &certified_registrar(IN, world.address),
+    );
+    gateway.serve();
+    gateway.wait_until_registered();
+    assert_eq!(gateway.remote("/in-cse/server").0, 2000);
+    assert_eq!(world.remote("/MN-Cse-7/-").0, 2000);
+    // Nobody else is reached in its place who only has a name like it.
+    add_cse(&world, "twin@example.org", "//example.org/mn-cse-7", &key_hex(8));
+    world.kill();
+    world.serve();
+    assert_eq!(world.remote("/MN-Cse-7/-").0, 5103);
+}

@@ -14,6 +14,9 @@ const MOST_SHOWN: usize = 3;
 pub enum ExpectedServer {
     /// A CSE, by its public domain name.
     Cse(CseDomainName),
+    /// A CSE, by its public domain name in whatever letter case: one that came with a certificate like that, where no
+    /// other has a name so alike (register A-50).
+    CseInAnyLetters(CseDomainName),
     /// A MAF or MEF, by its FQDN.
     Fqdn(Fqdn),
     /// Whoever has this key, in a certificate or raw.
@@ -25,7 +28,8 @@ pub enum ExpectedServer {
 }
 
 /// Whether the leaf names the expected server. Names are compared octet by octet, in subjectAltName alone: not
-/// in the subject, not through a wildcard, not in the other letter case. One of several names is enough.
+/// in the subject, not through a wildcard, and in the other letter case only where that is expected. One of several
+/// names is enough.
 ///
 /// This says nothing about who issued the certificate: [`verify`](crate::verify) does, except for an expected
 /// key, which is trusted by itself.
@@ -59,6 +63,9 @@ pub fn matches_key(key: &RawKey, trusted: &PublicKeyIdentifier) -> Result<(), Re
 fn is(name: &Name, expected: &ExpectedServer) -> bool {
     match (name, expected) {
         (Name::Cse(found), ExpectedServer::Cse(cse)) => *found == cse.to_string(),
+        (Name::Cse(found), ExpectedServer::CseInAnyLetters(cse)) => {
+            found.eq_ignore_ascii_case(&cse.to_string())
+        }
         (Name::Cse(found), ExpectedServer::Fqdn(fqdn)) => found == fqdn.as_str(),
         // The two spellings of an object identifier are one Node-ID (register A-11).
         (Name::Node(found), ExpectedServer::Node(node)) => {
@@ -72,7 +79,7 @@ fn is(name: &Name, expected: &ExpectedServer) -> bool {
 
 fn text(expected: &ExpectedServer) -> String {
     match expected {
-        ExpectedServer::Cse(cse) => cse.to_string(),
+        ExpectedServer::Cse(cse) | ExpectedServer::CseInAnyLetters(cse) => cse.to_string(),
         ExpectedServer::Fqdn(fqdn) => fqdn.to_string(),
         ExpectedServer::Key(key) => key.to_string(),
         ExpectedServer::Node(node) => node.to_string(),

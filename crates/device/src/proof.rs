@@ -62,7 +62,7 @@ impl RegistrarTrust {
     /// The name to ask for in SNI, where it can be told (TS-0003 §10.2.1).
     fn server_name(&self) -> Option<String> {
         match &self.expected {
-            ExpectedServer::Cse(name) => Some(name.to_string()),
+            ExpectedServer::Cse(name) | ExpectedServer::CseInAnyLetters(name) => Some(name.to_string()),
             ExpectedServer::Fqdn(name) => Some(name.to_string()),
             ExpectedServer::Key(_) | ExpectedServer::Node(_) | ExpectedServer::Device(_) => None,
         }

@@ -186,6 +186,8 @@ fn the_server_that_was_meant() {
     let sp = "//sp.example.org".parse().unwrap();
     let cse = |name: &str| ExpectedServer::Cse(CseDomainName::parse_in(name, &sp).unwrap());
     let in_cse = cse("in-cse.sp.example.org");
+    let any_letters =
+        |name: &str| ExpectedServer::CseInAnyLetters(CseDomainName::parse_in(name, &sp).unwrap());
     let node = |id: &str| ExpectedServer::Node(id.parse().unwrap());
     let device_id = |id: &str| ExpectedServer::Device(id.to_owned());
     let fqdn = |name: &str| ExpectedServer::Fqdn(name.parse().unwrap());
@@ -193,6 +195,9 @@ fn the_server_that_was_meant() {
         (in_cse.clone(), vec![dns("in-cse.sp.example.org")], true),
         (in_cse.clone(), vec![dns("other.example.org"), dns("in-cse.sp.example.org")], true),
         (in_cse.clone(), vec![dns("In-Cse.sp.example.org")], false),
+        (any_letters("in-cse.sp.example.org"), vec![dns("In-Cse.sp.EXAMPLE.org")], true),
+        (any_letters("In-CSE.sp.example.org"), vec![dns("in-cse.sp.example.org")], true),
+        (any_letters("in-cse.sp.example.org"), vec![dns("mn.in-cse.sp.example.org")], false),
         (in_cse.clone(), vec![dns("mn.in-cse.sp.example.org")], false),
         (in_cse.clone(), vec![dns("in-cse.sp.example.org.evil.example")], false),
         (in_cse.clone(), vec![uri("in-cse.sp.example.org"), dns("b.example.org")], false),
