@@ -1,6 +1,6 @@
 //! Raw public keys, device certificates and Node-ID certificates (TS-0003 §8.1.2.1, §10.1.1.2, §10.1.1.4, §10.1.1.8):
 //! a device and a gateway with each of them, from the handshake to the registration and back.
-#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail loudly")]
 
 mod support;
 

@@ -1,6 +1,6 @@
 //! What `attache pki` says of certificates that `step` made: by default, and with the templates of docs/pki.md.
 //! tests/step/README.md tells which `step` that was.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
+#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 mod support;
 
