@@ -27,8 +27,13 @@ enum Step {
 }
 
 /// Step `n` leads from schema version `n` to `n + 1`. Append only: released steps never change.
-const MIGRATIONS: &[Step] =
-    &[Step::Sql(VERSION_1), Step::Sql(VERSION_2), Step::Code(version_3), Step::Sql(VERSION_4)];
+const MIGRATIONS: &[Step] = &[
+    Step::Sql(VERSION_1),
+    Step::Sql(VERSION_2),
+    Step::Code(version_3),
+    Step::Sql(VERSION_4),
+    Step::Sql(VERSION_5),
+];
 
 // The secret column and the digest come last: reading the facts of a row does not touch them.
 const VERSION_1: &str = "
@@ -195,6 +200,12 @@ CREATE INDEX enrolments_cse ON enrolments (entity COLLATE NOCASE) WHERE kind = '
 CREATE INDEX registrations_cse ON registrations (creator COLLATE NOCASE) WHERE ty = 16;
 ";
 
+// Whether an entity is registered is told by the index alone.
+const VERSION_5: &str = "
+DROP INDEX registrations_entity;
+CREATE INDEX registrations_entity ON registrations (creator, ty, et) WHERE ty IN (2, 16);
+";
+
 fn version_3(connection: &Connection) -> Result<(), StoreError> {
     connection.execute_batch(VERSION_3)?;
     let mut insert = connection.prepare(
@@ -356,8 +367,9 @@ mod tests {
             ("DELETE FROM sessions WHERE entity = 'x' AND kind = 'ae'", "sessions_entity"),
             ("SELECT id FROM sessions WHERE expires <= 1 ORDER BY expires LIMIT 4", "sessions_expiry"),
             (
-                "SELECT 1 FROM registrations WHERE creator = 'x' AND ty IN (2, 16) AND ty = 2",
-                "registrations_entity",
+                "SELECT 1 FROM registrations WHERE creator = 'x' AND ty IN (2, 16) AND ty = 2
+                 AND (et IS NULL OR et > 1)",
+                "COVERING INDEX registrations_entity",
             ),
             (
                 "SELECT 1 FROM sessions WHERE allowed IS NOT NULL AND credential_id =

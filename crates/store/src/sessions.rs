@@ -147,13 +147,18 @@ impl Sessions for Reader<'_> {
 
 impl Reader<'_> {
     fn is_registered(&self, entity: &str, kind: EntityKind, now: Timestamp) -> Result<bool, StoreError> {
-        let sql = "SELECT 1 FROM registrations WHERE creator = ?1 AND ty IN (2, 16) AND ty = ?2
-                   AND (et IS NULL OR et > ?3)";
-        let ty = match kind {
-            EntityKind::Ae => 2,
-            EntityKind::Cse => 16,
+        // The type is no parameter: one that decides whether the index can be used makes SQLite plan anew each time.
+        let sql = match kind {
+            EntityKind::Ae => {
+                "SELECT 1 FROM registrations WHERE creator = ?1 AND ty IN (2, 16) AND ty = 2
+                 AND (et IS NULL OR et > ?2)"
+            }
+            EntityKind::Cse => {
+                "SELECT 1 FROM registrations WHERE creator = ?1 AND ty IN (2, 16) AND ty = 16
+                 AND (et IS NULL OR et > ?2)"
+            }
         };
-        Ok(self.connection.prepare_cached(sql)?.exists((entity, ty, now.unix_micros()))?)
+        Ok(self.connection.prepare_cached(sql)?.exists((entity, now.unix_micros()))?)
     }
 
     fn one_is_registered(&self, allowed: &[AeId], now: Timestamp) -> Result<bool, StoreError> {

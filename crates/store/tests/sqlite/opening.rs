@@ -61,7 +61,7 @@ fn files_are_private_and_the_log_is_folded_in_at_the_end() {
 fn a_newer_schema_is_named_and_left_alone() {
     let database = filled();
     database.raw().pragma_update(None, "user_version", 99).unwrap();
-    let expected = OpenError::NewerSchema { path: database.path(), found: 99, supported: 4 };
+    let expected = OpenError::NewerSchema { path: database.path(), found: 99, supported: 5 };
     assert_eq!(refused(&database), StoreError::Open(expected));
 }
 
@@ -80,7 +80,7 @@ fn a_newer_schema_that_is_still_in_the_log_is_left_alone() {
     let log = |database: &Database| fs::read(database.folder.path().join("attache.db-wal")).unwrap();
     let before = (main(&copy), log(&copy));
     let error = copy.try_open(Options::default()).unwrap_err();
-    let expected = OpenError::NewerSchema { path: copy.path(), found: 99, supported: 4 };
+    let expected = OpenError::NewerSchema { path: copy.path(), found: 99, supported: 5 };
     assert_eq!(error, StoreError::Open(expected));
     assert_eq!((main(&copy), log(&copy)), before);
 }

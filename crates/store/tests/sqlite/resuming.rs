@@ -159,8 +159,7 @@ fn a_store_of_version_1_is_brought_up() {
         .raw()
         .execute_batch(
             "DROP TABLE enrolments; DROP TABLE enrolment_aes; DROP TABLE sessions; DROP TABLE ticket_keys;
-             DROP INDEX registrations_entity; DROP INDEX registrations_cse;
-             DELETE FROM sqlite_sequence WHERE name = 'sessions';
+             DROP INDEX registrations_entity; DROP INDEX registrations_cse; DELETE FROM sqlite_sequence WHERE name = 'sessions';
              CREATE TABLE before (
                  function TEXT NOT NULL, psk_identity TEXT NOT NULL, kind TEXT NOT NULL, entity TEXT,
                  state TEXT NOT NULL, not_after INTEGER, version INTEGER NOT NULL, allow_short_key INTEGER NOT NULL,
@@ -176,7 +175,7 @@ fn a_store_of_version_1_is_brought_up() {
         .unwrap();
     let (one, two) = (database.open(), database.open());
     let version: i32 = database.raw().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
-    assert_eq!(version, 4);
+    assert_eq!(version, 5);
     let key = one
         .read_blocking(|reader| reader.psk(identity::Function::Cse, &"a@x.org".parse()?))
         .unwrap()
