@@ -146,6 +146,50 @@ fn names_in_certificates_are_enrolled() {
     assert_eq!(did(&world, &["list", "--limit", "3"]).lines().count(), 3);
 }
 
+/// The list of a device is replaced whole, on the record, or left as it is.
+#[test]
+fn a_list_is_replaced_by_another() {
+    let world = world();
+    let device = "31-1.2.3";
+    drop(did(&world, &["add", "--certificate-name", "device:1.2.3", "--allowed-ae-id", LIGHT]));
+    let both = ["allow", device, "--allowed-ae-id", OTHER, "--allowed-ae-id", LIGHT];
+    let allowed = json(&did(&world, &both));
+    assert_eq!((&allowed["changed"], &allowed["version"]), (&true.into(), &2.into()), "{allowed}");
+    let shown = json(&did(&world, &["show", device]));
+    assert_eq!(shown["allowed_ae_ids"], serde_json::json!([LIGHT, OTHER]));
+    let audit = world.run(&["inspect", "audit"]).success().stdout;
+    assert!(audit.lines().next().unwrap().contains("credential.allow"), "{audit}");
+    let again = json(&did(&world, &both));
+    assert_eq!((&again["changed"], &again["version"]), (&false.into(), &2.into()), "{again}");
+    assert_eq!(world.run(&["inspect", "audit"]).success().stdout, audit);
+    drop(did(&world, &["allow", device, "--allowed-ae-id", OTHER]));
+    assert_eq!(json(&did(&world, &["show", device]))["allowed_ae_ids"], serde_json::json!([OTHER]));
+
+    fs::write(world.path("psk"), "000102030405060708090a0b0c0d0e0f").unwrap();
+    drop(did(&world, &["add", "--psk-identity", "a@x.org", "--key-file", "psk", "--ae-id", LIGHT]));
+    drop(did(&world, &["add", "--certificate-name", "device:1.2.4", "--ae-id", LIGHT]));
+    drop(did(&world, &["add", "--public-key", "key.pem", "--ae-id", LIGHT]));
+    drop(did(&world, &["add", "--certificate-name", "device:1.2.5", "--allowed-ae-id", LIGHT]));
+    drop(did(&world, &["revoke", "31-1.2.5"]));
+    let list = ["--allowed-ae-id", OTHER];
+    for (arguments, words) in [
+        ([&["allow", "a@x.org"][..], &list].concat(), ["12-a@x.org", "rebind"]),
+        ([&["allow", "31-1.2.4"][..], &list].concat(), ["31-1.2.4", "the place of one identity"]),
+        ([&["allow", ID][..], &list].concat(), [ID, "only a device or Node-ID certificate"]),
+        ([&["allow", "31-1.2.5"][..], &list].concat(), ["31-1.2.5", "revoked"]),
+        (vec!["allow", "31-1.2.5", "--allowed-ae-id", LIGHT], ["31-1.2.5", "revoked"]),
+        ([&["allow", "31-9.9"][..], &list].concat(), ["31-9.9", "there is no credential"]),
+        ([&["allow", device][..], &list, &list].concat(), [device, "each of them once"]),
+        (vec!["allow", device], ["--allowed-ae-id", "required"]),
+        (
+            vec!["allow", device, "--allowed-ae-id", "//example.org/mn-2/Cx"],
+            ["//example.org/mn-2/Cx", "mn-cse-123456"],
+        ),
+    ] {
+        fails(&world, &arguments, &words);
+    }
+}
+
 /// Keys and what is no key are listed, shown and withdrawn in one way; each alteration is a line of the audit.
 #[test]
 fn all_kinds_are_revoked_and_rebound() {

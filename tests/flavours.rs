@@ -177,6 +177,43 @@ async fn a_gateway_registers_with_each_flavour() {
     }
 }
 
+/// Another list ends what was open, and from then on the device speaks as those and no others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_speaks_as_those_of_its_list() {
+    let makers = Makers::new(21);
+    let world = DEVICE.world(&makers);
+    let mine = DEVICE.mine(&makers);
+    DEVICE.enrol(&world, ["--allowed-ae-id", "//example.org/in-cse/Clamp"]);
+    let mut before = connect(&world, &DEVICE, &mine).await.unwrap();
+    assert_eq!(create_ae(&mut before, "Clamp").await.rsc, Rsc::Created);
+    let allow = ["credential", "allow", DEVICE.credential_id, "--allowed-ae-id", "//example.org/in-cse/Cfan"];
+    let said_so = world.run(&allow).success();
+    assert!(
+        said_so.stderr.contains("//example.org/in-cse/Clamp is registered and not in"),
+        "{}",
+        said_so.stderr
+    );
+    tokio::time::timeout(testkit::DEADLINE, before.ended()).await.unwrap();
+
+    let digest = world.digest();
+    let mut after = connect(&world, &DEVICE, &mine).await.unwrap();
+    let mut lamp = said(Operation::Retrieve, "Clamp", "/in-cse/server/ae_Clamp");
+    lamp.rvi = Some("3".into());
+    assert_eq!(after.request(&lamp).await.unwrap().rsc, Rsc::OriginatorNotAuthenticated);
+    assert_eq!(world.digest(), digest);
+    assert_eq!(create_ae(&mut after, "Cfan").await.rsc, Rsc::Created);
+}
+
+/// CREATE `<AE>`.
+async fn create_ae(connection: &mut net::HttpConnection, stem: &str) -> Response {
+    let mut request = said(Operation::Create, stem, "/in-cse/server");
+    request.ty = Some(2);
+    request.rvi = Some("3".into());
+    let name = format!("ae_{stem}");
+    request.pc = Some(json!({ "m2m:ae": { "rn": name, "api": "Nx", "rr": false, "srv": ["3"] } }));
+    connection.request(&request).await.unwrap()
+}
+
 /// A full handshake as a CSE makes it; whom it leads to does not matter.
 async fn connect(
     world: &World,

@@ -71,6 +71,8 @@ pub(crate) enum CredentialCommand {
     Rotate(CredentialRotate),
     /// Replace equipment: a new credential takes over an identity and its registration, all others are withdrawn
     Rebind(CredentialRebind),
+    /// Let a device or node certificate speak as other AEs than before; whoever attached with it is disconnected
+    Allow(CredentialAllow),
     /// Withdraw a credential for good: its key is erased, its identity stays reserved
     Revoke(CredentialName),
 }
@@ -142,6 +144,15 @@ pub(crate) struct CredentialRotate {
     pub(crate) key: KeyArg,
     #[command(flatten)]
     pub(crate) half: DeviceHalfArg,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CredentialAllow {
+    #[command(flatten)]
+    pub(crate) name: CredentialName,
+    /// An AE that it may speak as from now on; may be repeated. Those that are not named here it may no longer
+    #[arg(long, value_name = "AE-ID", required = true)]
+    pub(crate) allowed_ae_id: Vec<AeId>,
 }
 
 /// By what a device is to be known: exactly one.

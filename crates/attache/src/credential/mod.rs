@@ -1,5 +1,6 @@
 //! `attache credential`: the psk-lookup-table.
 
+mod allow;
 mod enrol;
 mod half;
 mod name;
@@ -42,6 +43,7 @@ pub(crate) async fn run(command: CredentialCommand, json: bool) -> Done {
         CredentialCommand::Show(arguments) => show::run(arguments, json).await,
         CredentialCommand::Rotate(arguments) => rotate::run(arguments, json).await,
         CredentialCommand::Rebind(arguments) => rebind::run(arguments, json).await,
+        CredentialCommand::Allow(arguments) => allow::run(arguments, json).await,
         CredentialCommand::Revoke(arguments) => revoke_named(arguments, json).await,
     }
 }
