@@ -1,15 +1,17 @@
 //! Peers with certificates, by clients that are not ours.
-#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 mod support;
 
-use std::{fs, process::Command};
+use std::{fs, io::Write as _, net::SocketAddr, process::Command};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use support::{
     World,
-    certified::{BASE, CERTIFICATES, Makers, ae, around, in_seconds, of_cse, prepared, request, write, year},
-    foreign::{alert_number, openssl_with, status},
+    certified::{
+        BASE, CERTIFICATES, Makers, ae, around, going_on, in_seconds, of_cse, prepared, request, write, year,
+    },
+    foreign::{FORGOTTEN, alert_number, between, garbled, openssl_with, status},
 };
 use testkit::{Process, require};
 
@@ -24,6 +26,10 @@ fn remote_cse(id: &str) -> String {
 }
 
 fn client(world: &World, name: &str, more: &[&str]) -> Process {
+    client_at(world, world.address, name, more)
+}
+
+fn client_at(world: &World, address: SocketAddr, name: &str, more: &[&str]) -> Process {
     let (certificate, key) = (world.path(&format!("{name}.pem")), world.path(&format!("{name}.key")));
     let (certificate, key) = (certificate.to_str().unwrap(), key.to_str().unwrap());
     let root = world.path("root.pem");
@@ -42,7 +48,7 @@ fn client(world: &World, name: &str, more: &[&str]) -> Process {
         key,
     ];
     options.extend(more);
-    openssl_with(world.address, &options)
+    openssl_with(address, &options)
 }
 
 fn answer(mut client: Process, request: &str) -> String {
@@ -213,6 +219,89 @@ fn what_changes_ends_resumption() {
     drop(world.run(&["credential", "rebind", "--ae-id", LAMP, "--public-key", "new.pem"]).success());
     assert_eq!(alert(&client(&world, "lamp", &["-sess_in", file])), 46);
     assert_eq!(answer(client(&world, "new", &[]), &ae("Clamp")), "2001");
+}
+
+/// RFC 5246 §7.2.2: after a fatal alert, of whichever end, the session of its connection is resumed no more, by ticket or
+/// by ID; other connections of it go on.
+#[test]
+fn a_fatal_alert_ends_the_session() {
+    let makers = Makers::new(12);
+    let mut world = prepared(&makers, &format!("{CERTIFICATES}[log]\nlevel = \"debug\"\n"));
+    write(world.folder.path(), "lamp", &pki::self_signed("lamp", None, year(), &makers.rng).unwrap());
+    world.serve();
+    drop(world.run(&["credential", "add", "--public-key", "lamp.pem", "--ae-id", LAMP]).success());
+    assert_eq!(answer(client(&world, "lamp", &[]), &ae("Clamp")), "2001");
+    let get = || going_on("GET", "/~/in-cse/Clamp", "Clamp", None, "");
+    let cases = [
+        ("ticket", &[][..], true),
+        ("ticket", &[], false),
+        ("id", &["-no_ticket"], true),
+        ("id", &["-no_ticket"], false),
+    ];
+    for (kind, more, at_server) in cases {
+        let file = world.path(&format!("{kind}-{at_server}"));
+        let file = file.to_str().unwrap();
+        let (between, streams) = between(world.address);
+        let mut failing = client_at(&world, between, "lamp", &[more, &["-sess_out", file]].concat());
+        failing.send(get().as_bytes());
+        assert_eq!(failing.wait_for_line("the status code", status), "2000");
+        let resume = || client(&world, "lamp", &[more, &["-sess_in", file]].concat());
+        let mut beside = resume();
+        assert!(is_resumed(&beside), "{kind}");
+        let (mut to_client, mut to_server) = streams.recv().unwrap();
+        if at_server { &mut to_server } else { &mut to_client }.write_all(&garbled()).unwrap();
+        let source = format!("source={} reason=broken", to_server.local_addr().unwrap());
+        world.wait_for_line(|line| {
+            (line.contains("association ended") && line.contains(&source)).then_some(())
+        });
+        assert!(!is_resumed(&resume()), "{kind}, the alert of the server: {at_server}");
+        beside.send(get().as_bytes());
+        assert_eq!(beside.wait_for_line("the status code", status), "2000");
+    }
+}
+
+/// Somebody who has seen a session and does not have its secret gets nowhere with it, but ends it: RFC 5246 §7.2.2 makes
+/// no difference. Its owner has a full handshake.
+#[test]
+fn a_failed_resumption_ends_the_session() {
+    let makers = Makers::new(13);
+    let mut world = prepared(&makers, &format!("{CERTIFICATES}[log]\nlevel = \"debug\"\n"));
+    write(world.folder.path(), "lamp", &pki::self_signed("lamp", None, year(), &makers.rng).unwrap());
+    world.serve();
+    drop(world.run(&["credential", "add", "--public-key", "lamp.pem", "--ae-id", LAMP]).success());
+    assert_eq!(answer(client(&world, "lamp", &[]), &ae("Clamp")), "2001");
+    let get = || request("GET", "/~/in-cse/Clamp", "Clamp", None, "");
+    for (ended, more) in [(1, &[][..]), (2, &["-no_ticket"])] {
+        let (own, stolen) = (world.path(&format!("own-{ended}")), world.path("stolen"));
+        let (own, thiefs) = (own.to_str().unwrap(), stolen.to_str().unwrap());
+        let first = client(&world, "lamp", &[more, &["-sess_out", own]].concat());
+        assert_eq!(answer(first, &get()), "2000");
+        assert!(is_resumed(&client(&world, "lamp", &[more, &["-sess_in", own]].concat())));
+        fs::write(&stolen, with_another_secret(&fs::read_to_string(own).unwrap())).unwrap();
+        let thief = openssl_with(world.address, &[&["-tls1_2", "-sess_in", thiefs], more].concat());
+        thief.wait_for_line("that the secret is another", |line| {
+            line.contains("bad record mac").then_some(())
+        });
+        let mut seen = 0;
+        world.wait_for_line(|line| {
+            seen += usize::from(line.contains(FORGOTTEN));
+            (seen == ended).then_some(())
+        });
+        assert!(!is_resumed(&client(&world, "lamp", &[more, &["-sess_in", own]].concat())));
+    }
+}
+
+/// A session of OpenSSL whose master secret has one other bit.
+fn with_another_secret(pem: &str) -> String {
+    let lines: Vec<&str> = pem.lines().filter(|line| !line.starts_with('-')).collect();
+    let mut der = STANDARD.decode(lines.concat()).unwrap();
+    // OCTET STRING of 48.
+    let at = der.windows(2).position(|window| window == [4, 48]).unwrap();
+    der[at + 10] ^= 1;
+    format!(
+        "-----BEGIN SSL SESSION PARAMETERS-----\n{}\n-----END SSL SESSION PARAMETERS-----\n",
+        STANDARD.encode(der)
+    )
 }
 
 /// A raw public key by `gnutls-cli` (RFC 7250).

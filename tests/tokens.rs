@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::{fs, os::unix::fs::PermissionsExt as _, sync::Arc};
+use std::{fs, io::Write as _, os::unix::fs::PermissionsExt as _, sync::Arc};
 
 use keys::{CredentialId, IdentityToken, OsRng};
 use onem2m::time::SystemClock;
@@ -15,7 +15,7 @@ use support::{
     certified::{
         BASE, CERTIFICATES, Makers, TOKENS, ae, ae_with, going_on, in_seconds, last, prepared, request, write,
     },
-    foreign::{alert_number, openssl_with, status},
+    foreign::{FORGOTTEN, alert_number, between, garbled, openssl_with, status},
 };
 use testkit::Process;
 
@@ -299,6 +299,33 @@ fn only_a_bound_session_is_resumed() {
     let mut resumed = story.client(&["-sess_in", lamp]);
     resumed.wait_for_line("a resumed session", |line| line.starts_with("Reused, TLSv1.2").then_some(()));
     assert_eq!(answer(&mut resumed, &get), "2000");
+}
+
+/// Nobody makes the registrar write by failing: of whom nothing was remembered, nothing is forgotten.
+#[test]
+fn who_is_nobody_ends_no_session() {
+    let makers = Makers::new(31);
+    let mut world = prepared(&makers, &format!("{TOKENS}[log]\nlevel = \"debug\"\n"));
+    world.serve();
+    let token = token(&world, LAMP);
+    let story = Story { world, token };
+    let own = |content: &str| going_on("PUT", OWN, "Clamp", None, content);
+    for (asked, expected) in
+        [(own(r#"{"m2m:ae":{}}"#), "4107"), (with(&story.token).replace("Connection: close\r\n", ""), "2001")]
+    {
+        let (address, streams) = between(story.world.address);
+        let mut client = openssl_with(address, &["-tls1_2"]);
+        assert_eq!(answer(&mut client, &asked), expected);
+        let (_, mut to_server) = streams.recv().unwrap();
+        to_server.write_all(&garbled()).unwrap();
+        let source = format!("source={} reason=broken", to_server.local_addr().unwrap());
+        let mut forgotten = false;
+        story.world.wait_for_line(|line| {
+            forgotten |= line.contains(FORGOTTEN);
+            (line.contains("association ended") && line.contains(&source)).then_some(())
+        });
+        assert_eq!(forgotten, expected == "2001");
+    }
 }
 
 /// The device's side: attaches, comes back by its session, and by its token where the session is lost.

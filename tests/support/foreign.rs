@@ -1,6 +1,12 @@
 //! `openssl s_client` and `gnutls-cli` as devices.
 
-use std::{net::SocketAddr, process::Command};
+use std::{
+    io,
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    process::Command,
+    sync::mpsc::{self, Receiver},
+    thread,
+};
 
 use testkit::{Process, require};
 
@@ -49,3 +55,32 @@ pub(crate) fn status(line: &str) -> Option<String> {
 pub(crate) fn alert_number(line: &str) -> Option<u8> {
     line.rsplit_once("SSL alert number ")?.1.trim().parse().ok()
 }
+
+/// An address that leads to `server` for one connection, and then both ends of it, to write into.
+pub(crate) fn between(server: SocketAddr) -> (SocketAddr, Receiver<(TcpStream, TcpStream)>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let (client, server) = (listener.accept().unwrap().0, TcpStream::connect(server).unwrap());
+        for (mut from, mut to) in [(&client, &server), (&server, &client)]
+            .map(|(from, to)| (from.try_clone().unwrap(), to.try_clone().unwrap()))
+        {
+            thread::spawn(move || {
+                // An end that is gone ends the other.
+                let _ = io::copy(&mut from, &mut to);
+                let _ = to.shutdown(Shutdown::Write);
+            });
+        }
+        sender.send((client, server)).unwrap();
+    });
+    (address, receiver)
+}
+
+/// A record that does not verify, whoever gets it: the answer is a fatal alert.
+pub(crate) fn garbled() -> Vec<u8> {
+    [&[23, 3, 3, 0, 64][..], &[0; 64]].concat()
+}
+
+/// What the registrar says at `debug` when it forgets sessions because of a fatal alert.
+pub(crate) const FORGOTTEN: &str = "a fatal alert has ended sessions";

@@ -208,7 +208,7 @@ impl Approach {
                 ossl::ignore_tickets(stream);
             }
             if let Some(slot) = slot::server_slot(stream.ssl()) {
-                slot.grant(opened.unwrap_or(saved));
+                slot.grant(opened.unwrap_or(saved), handle.digest);
             }
             self.granted = Some(handle.clone());
         }

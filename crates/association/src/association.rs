@@ -10,7 +10,7 @@ use crate::{
     engine::{clear_errors, handshake, handshake_error, has_closed},
     error::{Complaint, complaint},
     proving::Proving,
-    session::new_session,
+    session::{digest_of_id, new_session},
     slot::{self, ClientSlot},
     transport::MemIo,
 };
@@ -93,6 +93,8 @@ pub struct Association {
     stream: Option<SslStream<MemIo>>,
     stage: Stage,
     transport_ended: bool,
+    /// A fatal alert has ended it, ours or the peer's, after the peer had proved itself or while it resumed.
+    failed: bool,
 }
 
 enum Stage {
@@ -111,7 +113,7 @@ impl Association {
     #[must_use]
     pub fn server(context: &ServerContext) -> Self {
         let stage = Stage::Silence(Silence::new(context.clone()));
-        Self { stream: None, stage, transport_ended: false }
+        Self { stream: None, stage, transport_ended: false, failed: false }
     }
 
     /// The client's end of a new association (Entity A of TS-0003 §8.2.1): proves to hold `psk`, asks for the
@@ -153,7 +155,8 @@ impl Association {
         ssl.set_ex_data(slot::client_index()?, ClientSlot::new(psk));
         ssl.set_connect_state();
         let stream = Some(SslStream::new(ssl, MemIo::default())?);
-        Ok(Self { stream, stage: Stage::Handshake(Proving::Server(identity)), transport_ended: false })
+        let stage = Stage::Handshake(Proving::Server(identity));
+        Ok(Self { stream, stage, transport_ended: false, failed: false })
     }
 
     /// How many octets [`feed`](Self::feed) takes now: none while an answer is awaited, and few or none while those
@@ -225,7 +228,9 @@ impl Association {
     /// Why the handshake failed; see [`Error`]. [`Error::Ended`] on every call after that.
     pub fn step(&mut self) -> Result<Progress, Error> {
         let progress = self.try_step();
-        if progress.is_err() {
+        if let Err(error) = &progress {
+            let resuming = matches!(self.stage, Stage::Handshake(Proving::Session(_)));
+            self.failed |= resuming && !matches!(error, Error::ClosedInHandshake);
             self.stage = Stage::Ended;
         }
         progress
@@ -419,6 +424,18 @@ impl Association {
         Ok(new_session(stream.ssl(), slot.ticket())?)
     }
 
+    /// Server: what the sessions are known by, as [`SessionHandle::digest`], that must not be resumed any more because a
+    /// fatal alert has ended this association of them, whichever end sent it (RFC 5246 §7.2.2): the one that it
+    /// resumed, or tried to, and the one that could be remembered of it. Empty as long as that has not happened.
+    #[must_use]
+    pub fn failed_sessions(&self) -> Vec<[u8; 32]> {
+        let (true, Some(stream)) = (self.failed, &self.stream) else { return Vec::new() };
+        let ssl = stream.ssl();
+        let Some(slot) = slot::server_slot(ssl) else { return Vec::new() };
+        let by_id = if ssl.session_reused() { slot.resumed() } else { ssl.session().and_then(digest_of_id) };
+        by_id.into_iter().chain(slot.ticket()).collect()
+    }
+
     /// Client: what may be remembered of this association to resume it; `None` if the server gave nothing, and
     /// before the handshake is done.
     #[must_use]
@@ -432,6 +449,7 @@ impl Association {
     }
 
     fn end<T>(&mut self, error: Error) -> Result<T, Error> {
+        self.failed |= !matches!(error, Error::Truncated | Error::Ended);
         self.stage = Stage::Ended;
         Err(error)
     }

@@ -154,6 +154,11 @@ pub(crate) fn new_session(ssl: &SslRef, ticket: Option<[u8; 32]>) -> Result<Opti
     let session = ssl.session().filter(|session| !ssl.session_reused() && ossl::is_resumable(session));
     let Some(session) = session else { return Ok(None) };
     let kept = kept::keep(&Secret::new(session.to_der()?));
-    let by_id = kept.map(|kept| (sha256(session.id()), kept));
+    let by_id = digest_of_id(session).zip(kept);
     Ok(by_id.map(|by_id| NewSession { by_id: Some(by_id), by_ticket: None }))
+}
+
+/// What a session is known by that has an ID.
+pub(crate) fn digest_of_id(session: &SslSessionRef) -> Option<[u8; 32]> {
+    Some(session.id()).filter(|id| !id.is_empty()).map(sha256)
 }

@@ -32,6 +32,8 @@ struct ServerFacts {
     hello: Option<Hello>,
     /// The session that may be resumed.
     saved: Option<SavedSession>,
+    /// What that is known by.
+    granted: Option<[u8; 32]>,
     /// What the peer presented when that was made, if it is one with an ID.
     presented_then: Option<Presented>,
     /// SHA-256 of the ticket that was sent.
@@ -122,8 +124,14 @@ impl ServerSlot {
         lock(&self.0).hello.as_ref().is_some_and(|hello| hello.extended_master_secret)
     }
 
-    pub(crate) fn grant(&self, saved: SavedSession) {
-        lock(&self.0).saved = Some(saved);
+    pub(crate) fn grant(&self, saved: SavedSession, digest: [u8; 32]) {
+        let mut facts = lock(&self.0);
+        (facts.saved, facts.granted) = (Some(saved), Some(digest));
+    }
+
+    /// What the session is known by that was resumed, if one was.
+    pub(crate) fn resumed(&self) -> Option<[u8; 32]> {
+        lock(&self.0).granted
     }
 
     /// The session of an ID that may be resumed, in DER, once. [`presented_then`](Self::presented_then) tells

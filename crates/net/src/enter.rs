@@ -89,6 +89,10 @@ pub(crate) async fn enter<K: KeySource>(
             }
             Ok(Progress::WantsInput) => return Err(HandshakeRefusal::Internal),
             Err(failure) => {
+                let failed = stream.failed_sessions();
+                if !failed.is_empty() {
+                    lookups.source().forget(failed).await;
+                }
                 stream.drain_arrived();
                 return Err(attempt.refusal(refusal(&failure)));
             }

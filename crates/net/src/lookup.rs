@@ -54,6 +54,12 @@ pub trait KeySource: Send + Sync + 'static {
     ) -> impl Future<Output = ()> + Send {
         ready(())
     }
+
+    /// Forgets sessions by what they are known by (SHA-256 of the ID or ticket), at most two: an association of
+    /// theirs has ended with a fatal alert, and they must not be resumed any more (RFC 5246 §7.2.2).
+    fn forget(&self, _sessions: Vec<[u8; 32]>) -> impl Future<Output = ()> + Send {
+        ready(())
+    }
 }
 
 /// A session that may be resumed.

@@ -59,6 +59,11 @@ impl<K: KeySource, H: Handler, O: Observer> Resident<K, H, O> {
             while_unbound: self.remember().await,
         };
         let reason = self.serve(&desk).await;
+        let failed = self.stream.failed_sessions();
+        // Of whom nothing was remembered, there is nothing to be forgotten: nobody makes us write for nothing.
+        if !failed.is_empty() && is_bound(self.registration.peer()) {
+            self.hall.lookups.source().forget(failed).await;
+        }
         self.hall.observer.ended(&EndEvent {
             association: self.registration.id(),
             credential_id: self.registration.peer().credential_id().cloned(),

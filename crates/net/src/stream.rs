@@ -81,6 +81,11 @@ impl TlsStream {
         self.association.new_session().ok().flatten()
     }
 
+    /// What the sessions are known by that a fatal alert has ended with it.
+    pub(crate) fn failed_sessions(&self) -> Vec<[u8; 32]> {
+        self.association.failed_sessions()
+    }
+
     /// What a client may remember of it; asked for after the handshake.
     pub(crate) fn client_session(&self) -> Option<ClientSession> {
         self.association.client_session()

@@ -746,3 +746,122 @@ proptest! {
         }
     }
 }
+
+/// A record that does not verify.
+const GARBLED: [u8; 69] = {
+    let mut record = [0; 69];
+    (record[0], record[1], record[2], record[4]) = (23, 3, 3, 64);
+    record
+};
+
+/// RFC 5246 §7.2.2: a fatal alert ends the session of its association, whoever sends it and however that came about;
+/// nothing else does.
+#[test]
+fn a_fatal_alert_ends_the_session() {
+    for resumption in [ids(), tickets()] {
+        let policy = policy(CBC);
+        let server = server(&policy, resumption).build().unwrap();
+        let context = client(&policy, made("light1").client()).build().unwrap();
+        let mut store = Store::default();
+        let first = attach(&context, None, &server, &mut store);
+        let session = first.client.client_session().unwrap();
+        let digest = session.handle().digest;
+        let resume = |store: &mut Store| attach(&context, Some(&session), &server, store);
+        let mut fresh = vec![first];
+        fresh.extend((0..4).map(|_| resume(&mut store)));
+        let [mut garbled, mut told, mut closed, mut cut, mut going_on] =
+            <[Attached; 5]>::try_from(fresh).ok().unwrap();
+
+        garbled.server.feed(&GARBLED);
+        assert!(matches!(garbled.server.read(&mut [0; 9]), Err(Error::Protocol { .. })));
+        assert_eq!(garbled.server.failed_sessions(), [digest], "the alert is ours");
+
+        told.client.feed(&GARBLED);
+        assert!(told.client.read(&mut [0; 9]).is_err());
+        carry(&mut told.client, &mut told.server);
+        assert!(matches!(told.server.read(&mut [0; 9]), Err(Error::PeerAlert { .. })));
+        assert_eq!(told.server.failed_sessions(), [digest], "the alert is the peer's");
+        assert_eq!(told.client.failed_sessions(), [[0; 32]; 0]);
+
+        closed.client.close();
+        carry(&mut closed.client, &mut closed.server);
+        closed.server.read(&mut [0; 9]).unwrap();
+        closed.server.close();
+        assert!(closed.server.write(b"more").is_err());
+        cut.server.feed_end();
+        assert!(matches!(cut.server.read(&mut [0; 9]), Err(Error::Truncated)));
+        talk(&mut going_on);
+        for whole in [&closed, &cut, &going_on] {
+            assert_eq!(whole.server.failed_sessions(), [[0; 32]; 0]);
+        }
+    }
+}
+
+/// The same while it is being resumed. Who leaves without an alert ends nothing, and neither does a handshake that
+/// resumes nothing.
+#[test]
+fn a_session_that_fails_to_be_resumed_has_ended() {
+    for resumption in [ids(), tickets()] {
+        let policy = policy(CBC);
+        let context = server(&policy, resumption).build().unwrap();
+        let clients = client(&policy, made("light1").client()).build().unwrap();
+        let mut store = Store::default();
+        let session = attach(&clients, None, &context, &mut store).client.client_session().unwrap();
+        let half_way = |answer: SessionAnswer| {
+            let mut client = Association::client_with(&clients, None, Some(NAME), Some(&session)).unwrap();
+            let mut server = Association::server(&context);
+            client.step().unwrap();
+            carry(&mut client, &mut server);
+            assert!(matches!(server.step().unwrap(), Progress::NeedsSession(_)));
+            server.answer_session(answer);
+            assert_eq!(server.step().unwrap(), Progress::WantsInput);
+            assert_eq!(server.failed_sessions(), [[0; 32]; 0]);
+            server
+        };
+        let resuming = || half_way(store.answer(session.handle()));
+
+        let mut server = resuming();
+        server.feed(&[&[20, 3, 3, 0, 1, 1][..], &[22], &GARBLED[1..]].concat());
+        assert!(server.step().is_err());
+        assert_eq!(server.failed_sessions(), [session.handle().digest]);
+        let mut server = resuming();
+        server.feed(&[21, 3, 3, 0, 2, 2, 40]);
+        assert!(matches!(server.step(), Err(Error::PeerAlert { .. })));
+        assert_eq!(server.failed_sessions(), [session.handle().digest]);
+
+        let mut server = resuming();
+        server.feed_end();
+        assert!(matches!(server.step(), Err(Error::ClosedInHandshake)));
+        assert_eq!(server.failed_sessions(), [[0; 32]; 0]);
+        let mut server = half_way(SessionAnswer::Full);
+        server.feed(&[21, 3, 3, 0, 2, 2, 40]);
+        assert!(server.step().is_err());
+        assert_eq!(server.failed_sessions(), [[0; 32]; 0]);
+    }
+}
+
+/// A session that got a new ticket is known by both, and one with a key by none.
+#[test]
+fn what_a_session_was_known_by_ends_with_it() {
+    let keys = TicketKeys::new(ticket_key(1), vec![]);
+    let resumption = Resumption { tickets: Some(keys.clone()), ids: true, for_psk: false };
+    let policy = SuitePolicy::default().with_certificates();
+    let server = server(&policy, resumption).build().unwrap();
+    let context = client(&policy, made("light1").client()).build().unwrap();
+    let mut store = Store::default();
+    let session = attach(&context, None, &server, &mut store).client.client_session().unwrap();
+    keys.replace(ticket_key(2), vec![ticket_key(1)]);
+    let mut renewed = attach(&context, Some(&session), &server, &mut store);
+    assert!(resumed(&renewed));
+    let new = renewed.client.client_session().unwrap().handle().digest;
+    renewed.server.feed(&GARBLED);
+    assert!(renewed.server.read(&mut [0; 9]).is_err());
+    assert_eq!(renewed.server.failed_sessions(), [session.handle().digest, new]);
+
+    let client = Association::client(&context, psk(7), Some(NAME)).unwrap();
+    let mut by_key = attach_with(client, &server, &mut |_| SessionAnswer::Full);
+    assert!(matches!(by_key.run.server.as_ref().unwrap().proved, Proved::Key(_)));
+    by_key.server.feed(&GARBLED);
+    assert!(by_key.server.read(&mut [0; 9]).is_err());
+    assert_eq!(by_key.server.failed_sessions(), [[0; 32]; 0]);
+}

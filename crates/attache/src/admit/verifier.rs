@@ -117,6 +117,17 @@ impl KeySource for Verifier {
             tracing::warn!(%error, "a session was not remembered");
         }
     }
+
+    async fn forget(&self, sessions: Vec<[u8; 32]>) {
+        let number = sessions.len();
+        let forgotten = self.store.write("forget failed sessions", move |tx| {
+            sessions.iter().try_for_each(|digest| tx.forget_session(digest).map(drop))
+        });
+        match forgotten.await {
+            Ok(()) => tracing::debug!(number, "a fatal alert has ended sessions"),
+            Err(error) => tracing::error!(%error, "a session that a fatal alert has ended is not forgotten"),
+        }
+    }
 }
 
 impl Verifier {

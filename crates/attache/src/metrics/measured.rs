@@ -35,6 +35,10 @@ impl<K: KeySource> KeySource for MeasuredKeys<K> {
     async fn remember(&self, session: NewSession, handshake: &Handshake, peer: &Peer) {
         self.keys.remember(session, handshake, peer).await;
     }
+
+    async fn forget(&self, sessions: Vec<[u8; 32]>) {
+        self.keys.forget(sessions).await;
+    }
 }
 
 /// A handler whose requests are counted.
