@@ -11,16 +11,13 @@ use onem2m::{
     primitive::Response,
 };
 use serde_json::Value;
-use store::{NewCredential, Store};
-use tempfile::TempDir;
+use store::NewCredential;
 
-use super::open_line::OpenLine;
+use super::{open_line::OpenLine, server::Server};
 use crate::{
-    config::Config,
     credential,
     outcome::{Failure, causes},
-    serve::{self, Running},
-    stored, subscription,
+    subscription,
 };
 
 /// One device of the story.
@@ -83,15 +80,9 @@ impl RuleText {
     }
 }
 
-/// The gateway, run as `attache serve` runs it, with a store of its own in a temporary folder.
+/// The gateway.
 pub(crate) struct Gateway {
-    pub(crate) registrar: Registrar,
-    config: Config,
-    running: Running,
-    /// The operator's handle on the store, apart from the server's, as the command line has one.
-    operator: Store,
-    /// Removed with everything in it when the story is over.
-    _folder: TempDir,
+    pub(crate) server: Server,
 }
 
 const CONFIGURATION: &str = r#"
@@ -134,69 +125,50 @@ pub(crate) enum Door {
 
 impl Gateway {
     /// `above` puts what it needs to register elsewhere into its folder and says with whom.
-    pub(crate) async fn start(above: impl Fn(&Path) -> Result<String, Failure>) -> Result<Self, Failure> {
-        let folder = tempfile::tempdir().map_err(Failure::internal)?;
-        let section = above(folder.path())?;
-        let file = folder.path().join("attache.toml");
-        std::fs::write(&file, format!("{CONFIGURATION}\n{section}")).map_err(Failure::internal)?;
-        let config = Config::load(&file)?;
-        let operator = stored::open(&config)?;
-        let running = serve::start(&config).await?;
-        let address = running.addresses().first().copied().ok_or_else(|| Failure::internal("no listener"))?;
-        let registrar = Registrar {
-            address: address.to_string(),
-            cse: config.cse.id.clone(),
-            base_name: config.cse.base_name.as_str().to_owned(),
-            server_name: None,
-        };
-        Ok(Self { registrar, config, running, operator, _folder: folder })
-    }
-
-    /// The operator's handle on the store.
-    pub(crate) const fn operator(&self) -> &Store {
-        &self.operator
+    pub(crate) async fn start(above: impl FnOnce(&Path) -> Result<String, Failure>) -> Result<Self, Failure> {
+        Ok(Self { server: Server::start(CONFIGURATION, None, above).await? })
     }
 
     /// What `attache registrar status` says.
     pub(crate) fn registration(&self) -> Option<Value> {
-        self.running.registration()
+        self.server.running.registration()
     }
 
     /// Address of a resource below the `<CSEBase>`.
     pub(crate) fn below(&self, resource: &str) -> String {
-        format!("{}/{resource}", self.registrar.base_name)
+        format!("{}/{resource}", self.server.registrar.base_name)
     }
 
     /// What `attache credential add` does.
     pub(crate) async fn provision(&self, actor: &Actor) -> Result<(), Failure> {
-        credential::add_key(&self.operator, actor.credential(&self.registrar)?).await?;
+        credential::add_key(&self.server.operator, actor.credential(&self.server.registrar)?).await?;
         Ok(())
     }
 
     /// What `attache subscription import` does.
     pub(crate) async fn allow(&self, rules: &[RuleText]) -> Result<(), Failure> {
         let rules = rules.iter().map(RuleText::read).collect::<Result<_, _>>()?;
-        subscription::add_rules(&self.config, &self.operator, rules).await
+        subscription::add_rules(&self.server.config, &self.server.operator, rules).await
     }
 
     /// What `attache subscription remove` does.
     pub(crate) async fn disallow(&self, rule: &RuleText) -> Result<(), Failure> {
         let name = rule.name.parse().map_err(Failure::internal)?;
-        subscription::remove_rule(&self.config, &self.operator, name).await?;
+        subscription::remove_rule(&self.server.config, &self.server.operator, name).await?;
         Ok(())
     }
 
     /// What `attache credential rebind` does.
     pub(crate) async fn rebind(&self, actor: &Actor) -> Result<(), Failure> {
-        let new = actor.credential(&self.registrar)?;
-        credential::replace(&self.operator, self.config.cse.settings(), new, false).await?;
+        let new = actor.credential(&self.server.registrar)?;
+        credential::replace(&self.server.operator, self.server.config.cse.settings(), new, false).await?;
         Ok(())
     }
 
     /// What `attache credential revoke` does.
     pub(crate) async fn revoke(&self, actor: &Actor) -> Result<(), Failure> {
         let identity = actor.psk_identity.parse().map_err(Failure::internal)?;
-        credential::revoke(&self.operator, CredentialId::saef_key(&identity)).await?;
+        credential::revoke(&self.server.operator, CredentialId::saef_key(&identity)).await?;
         Ok(())
     }
 
@@ -205,23 +177,14 @@ impl Gateway {
         let (Ok(identity), Ok(key)) = (actor.psk_identity.parse(), Actor::kpsa(actor.key_hex)) else {
             return Err(DeviceError::NoRegistration("was not tried: the actor has no valid key"));
         };
-        Attachment::open(&self.registrar, &identity, key).await
+        Attachment::open(&self.server.registrar, &identity, key).await
     }
 
     /// A new connection without a handshake.
     pub(crate) async fn enter(&self, door: Door) -> Result<OpenLine, Failure> {
-        let doors = self.running.plain();
+        let doors = self.server.running.plain();
         let door = doors.get(door as usize).ok_or_else(|| Failure::internal("no such endpoint"))?;
         OpenLine::to(door).await
-    }
-
-    /// Digest of every record but the audit.
-    pub(crate) async fn digest(&self) -> Result<[u8; 32], Failure> {
-        self.operator.digest().await.map_err(Failure::internal)
-    }
-
-    pub(crate) async fn stop(self) -> Result<(), Failure> {
-        self.running.stop().await
     }
 }
 

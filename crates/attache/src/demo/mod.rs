@@ -2,6 +2,7 @@
 
 mod cast;
 mod open_line;
+mod server;
 mod smart_home;
 mod timeline;
 

@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use device::{Attachment, Device, DeviceError, Proof, Registrar};
+use device::{Attachment, Device, DeviceError, Proof};
 use keys::IdentityToken;
 use onem2m::{
     id::CseId,
@@ -13,21 +13,21 @@ use onem2m::{
 use pki::Issued;
 use serde_json::{Value, json};
 use store::{Resources as _, Store};
-use tempfile::TempDir;
 
 use super::{
-    super::cast::{Gateway, outcome, refusal},
+    super::{
+        cast::{Gateway, outcome, refusal},
+        server::Server,
+    },
     ASSOCIATION, Line, Story, Tried,
     makers::Makers,
 };
 use crate::{
-    config::Config,
     control::{self, Question},
     outcome::Failure,
-    serve::{self, Running},
-    stored,
 };
 
+const NAME: &str = "in-cse.example.org";
 const GATEWAY_NAME: &str = "mn-cse-123456.in-cse.example.org";
 const ROGUE_NAME: &str = "mn-cse-999.in-cse.example.org";
 const TO: &str = "IN-CSE";
@@ -60,47 +60,33 @@ chain_file = "server.pem"
 key_file = "server.key"
 "#;
 
-/// The IN-CSE, run as `attache serve` runs it.
+/// The IN-CSE.
 pub(super) struct Infrastructure {
-    registrar: Registrar,
-    config: Config,
-    running: Running,
-    operator: Store,
+    pub(super) server: Server,
     /// Who certifies everybody here.
     pub(super) makers: Makers,
     gateway: Issued,
     rogue: Issued,
-    /// Removed with everything in it when the story is over.
-    _folder: TempDir,
 }
 
 impl Infrastructure {
     pub(super) async fn start() -> Result<Self, Failure> {
-        let folder = tempfile::tempdir().map_err(Failure::internal)?;
         let makers = Makers::new()?;
-        makers.write_root(folder.path())?;
-        makers.write(folder.path(), "server", &makers.of_cse("in-cse.example.org")?)?;
-        let file = folder.path().join("attache.toml");
-        std::fs::write(&file, CONFIGURATION).map_err(Failure::internal)?;
-        let config = Config::load(&file)?;
-        let operator = stored::open(&config)?;
-        let running = serve::start(&config).await?;
-        let address = running.addresses().first().copied().ok_or_else(|| Failure::internal("no listener"))?;
-        let registrar = Registrar {
-            address: address.to_string(),
-            cse: config.cse.id.clone(),
-            base_name: config.cse.base_name.as_str().to_owned(),
-            server_name: Some("in-cse.example.org".into()),
+        let prepare = |folder: &Path| {
+            makers.write_root(folder)?;
+            makers.write(folder, "server", &makers.of_cse(NAME)?)?;
+            Ok(String::new())
         };
+        let server = Server::start(CONFIGURATION, Some(NAME), prepare).await?;
         let (gateway, rogue) = (makers.of_cse(GATEWAY_NAME)?, makers.of_cse(ROGUE_NAME)?);
-        Ok(Self { registrar, config, running, operator, makers, gateway, rogue, _folder: folder })
+        Ok(Self { server, makers, gateway, rogue })
     }
 
     /// Puts what the gateway needs to join into its folder, and says what `[registrar]` of its configuration is.
     pub(super) fn above(&self, folder: &Path) -> Result<String, Failure> {
         self.makers.write_root(folder)?;
         self.makers.write(folder, "server", &self.gateway)?;
-        let (cse, address) = (&self.registrar.cse, &self.registrar.address);
+        let (cse, address) = (&self.server.registrar.cse, &self.server.registrar.address);
         Ok(format!("[registrar]\ncse_id = \"{cse}\"\naddress = \"{address}\"\n"))
     }
 
@@ -112,34 +98,21 @@ impl Infrastructure {
     /// A device with this proof, which knows the IN-CSE by its certificate.
     pub(super) fn device(&self, proof: Proof) -> Result<Device, DeviceError> {
         let clock = Arc::new(SystemClock);
-        Device::new(self.registrar.clone(), proof, self.makers.trust()?, clock)
+        Device::new(self.server.registrar.clone(), proof, self.makers.trust()?, clock)
     }
 
     /// The same at the listener for identity tokens.
     pub(super) fn token_device(&self, token: IdentityToken) -> Result<Device, Failure> {
-        let mut registrar = self.registrar.clone();
+        let mut registrar = self.server.registrar.clone();
         let address =
-            self.running.addresses().get(1).ok_or_else(|| Failure::internal("no second listener"))?;
+            self.server.running.addresses().get(1).ok_or_else(|| Failure::internal("no second listener"))?;
         registrar.address = address.to_string();
         let trust = self.makers.trust()?;
         Ok(Device::new(registrar, Proof::Token(token), trust, Arc::new(SystemClock))?)
     }
 
     pub(super) fn cse(&self) -> CseId {
-        self.registrar.cse.clone()
-    }
-
-    /// The operator's handle on the store.
-    pub(super) const fn operator(&self) -> &Store {
-        &self.operator
-    }
-
-    async fn digest(&self) -> Result<[u8; 32], Failure> {
-        self.operator.digest().await.map_err(Failure::internal)
-    }
-
-    pub(super) async fn stop(self) -> Result<(), Failure> {
-        self.running.stop().await
+        self.server.registrar.cse.clone()
     }
 }
 
@@ -203,7 +176,7 @@ impl Story {
             proved: "the IN-CSE has it under the name that was proved",
             clause: "TS-0001 §10.2.2.7",
         };
-        let got = kept(&infrastructure.operator, "csr-mn-cse-123456", "csi").await?;
+        let got = kept(&infrastructure.server.operator, "csr-mn-cse-123456", "csi").await?;
         self.tell("gateway", TO, tried, format!("csi {got}"));
         let tried = Tried {
             step: "A3",
@@ -212,7 +185,7 @@ impl Story {
             proved: "requests for others go there",
             clause: "TS-0004 §7.4.4.2.1",
         };
-        let got = kept(self.gateway.operator(), "csr-in-cse", "csi").await?;
+        let got = kept(&self.gateway.server.operator, "csr-in-cse", "csi").await?;
         self.tell("gateway", "gateway", tried, format!("csi {got}"));
         let tried = Tried {
             step: "A4",
@@ -221,7 +194,7 @@ impl Story {
             proved: "it is an IN-CSE, and says so itself",
             clause: "TS-0001 §10.2.2.7",
         };
-        let got = kept(self.gateway.operator(), "csr-in-cse", "cst").await?;
+        let got = kept(&self.gateway.server.operator, "csr-in-cse", "cst").await?;
         self.tell("gateway", TO, tried, format!("cst {got}"));
         self.joins_twice(infrastructure).await?;
         self.is_asked_from_above(infrastructure).await
@@ -247,7 +220,8 @@ impl Story {
     /// A7.
     async fn is_asked_from_above(&mut self, infrastructure: &Infrastructure) -> Result<(), Failure> {
         let to = "/mn-cse-123456/home_gateway".to_owned();
-        let asked = control::ask(&infrastructure.config.control_path(), &Question::Retrieve { to }).await;
+        let asked =
+            control::ask(&infrastructure.server.config.control_path(), &Question::Retrieve { to }).await;
         let rsc = asked.ok().and_then(|(facts, _)| facts.first()?.pointer("/answer/rsc")?.as_u64());
         let tried = Tried {
             step: "A7",
@@ -309,7 +283,7 @@ impl Story {
 
     /// X14.
     async fn without_certificate(&mut self, infrastructure: &Infrastructure) -> Result<(), Failure> {
-        let before = infrastructure.digest().await?;
+        let before = infrastructure.server.digest().await?;
         let strangers = Makers::new()?;
         let makers = &infrastructure.makers;
         for (what, issued, expected) in [
@@ -326,7 +300,7 @@ impl Story {
                 Some(issued) => infrastructure.associate(issued).await,
                 None => infrastructure.device(Proof::Token(Makers::token()?))?.attach(None).await,
             };
-            let after = infrastructure.digest().await?;
+            let after = infrastructure.server.digest().await?;
             let store = if before == after { "store unchanged" } else { "store CHANGED" };
             let got = opened.as_ref().map_or_else(refusal, |_| ASSOCIATION.into());
             let expected = format!("{expected}, store unchanged");
@@ -347,9 +321,9 @@ impl Story {
         from: &'static str,
         request: &Request,
     ) -> Result<(), Failure> {
-        let before = infrastructure.digest().await?;
+        let before = infrastructure.server.digest().await?;
         let answer = line.ask(request).await;
-        let after = infrastructure.digest().await?;
+        let after = infrastructure.server.digest().await?;
         let code = answer.map_or_else(|error| error, |response| response.rsc.code().to_string());
         let expected = format!("{}, store unchanged", tried.expected);
         let store = if before == after { "store unchanged" } else { "store CHANGED" };

@@ -58,7 +58,7 @@ impl Infrastructure {
         let subject = EntityId::Ae(AeId::of_stem(&self.cse(), stem));
         let new =
             NewEnrolment { subject: Some(subject), ..NewEnrolment::new(Function::Cse, what, EntityKind::Ae) };
-        credential::enrol(self.operator(), new).await
+        credential::enrol(&self.server.operator, new).await
     }
 }
 
@@ -191,7 +191,7 @@ impl Story {
         if let Ok(attachment) = opened {
             attachment.close().await;
         }
-        credential::revoke(infrastructure.operator(), credential.clone()).await?;
+        credential::revoke(&infrastructure.server.operator, credential.clone()).await?;
         let opened = device.attach(session.as_ref()).await;
         let (got, expected) = match opened {
             // With a token nothing is refused before the token is shown.

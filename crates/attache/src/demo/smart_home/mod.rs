@@ -36,7 +36,7 @@ pub(crate) async fn run(json: bool) -> Done {
     let mut story = Story { timeline: Timeline::new(json), gateway, phase: "" };
     story.timeline.note(&format!(
         "A home gateway listens on {}: registrar {}, TLS 1.2 with provisioned symmetric keys and certificates, HTTP.",
-        story.gateway.registrar.address, story.gateway.registrar.cse
+        story.gateway.server.registrar.address, story.gateway.server.registrar.cse
     ));
     story.joining(&infrastructure).await?;
     let (mut light1, mut light2) = story.registration().await?;
@@ -49,8 +49,8 @@ pub(crate) async fn run(json: bool) -> Done {
     story.revocation(&mut new_light1, &light2).await?;
     new_light1.close().await;
     let held = story.timeline.finish("Everybody is known by what it proved, and by nothing that it said.");
-    story.gateway.stop().await?;
-    infrastructure.stop().await?;
+    story.gateway.server.stop().await?;
+    infrastructure.server.stop().await?;
     Ok(if held { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
@@ -125,9 +125,9 @@ impl Story {
         from: &'static str,
         request: &Request,
     ) -> Result<(), Failure> {
-        let before = self.gateway.digest().await?;
+        let before = self.gateway.server.digest().await?;
         let answer = line.ask(request).await;
-        let after = self.gateway.digest().await?;
+        let after = self.gateway.server.digest().await?;
         let code = answer.map_or_else(|error| error, |response| response.rsc.code().to_string());
         let expected = format!("{}, store unchanged", tried.expected);
         let store = if before == after { "store unchanged" } else { "store CHANGED" };

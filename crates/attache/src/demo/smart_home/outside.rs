@@ -59,7 +59,7 @@ impl Story {
 
     /// Over loopback the system tells no account: a registration lasts as long as its connection.
     async fn connection_ends(&mut self) -> Result<(), Failure> {
-        let before = self.gateway.digest().await?;
+        let before = self.gateway.server.digest().await?;
         let mut panel = self.gateway.enter(Door::Loopback).await?;
         let tried = Tried {
             step: "L5",
@@ -73,7 +73,7 @@ impl Story {
         panel.close().await;
         let mut gone = false;
         for _ in 0..500 {
-            gone = self.gateway.digest().await? == before;
+            gone = self.gateway.server.digest().await? == before;
             if gone {
                 break;
             }
@@ -125,7 +125,7 @@ impl Story {
     }
 
     fn registration_of(&self, from: &str, name: &str, app_id: &str) -> Request {
-        let mut request = Request::new(Operation::Create, self.gateway.registrar.base(), "o2");
+        let mut request = Request::new(Operation::Create, self.gateway.server.registrar.base(), "o2");
         request.fr = Some(from.to_owned());
         request.rvi = Some("3".to_owned());
         request.ty = Some(ResourceType::Ae.code());

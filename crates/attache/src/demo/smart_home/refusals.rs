@@ -59,7 +59,7 @@ impl Story {
         for (from, expected, clause) in
             [("/mn-cse-999", "4000", FROM), ("Clight-AE1", "4005", "TS-0004 §7.4.4.2.1")]
         {
-            let mut request = light1.new_request(Operation::Create, self.gateway.registrar.base());
+            let mut request = light1.new_request(Operation::Create, self.gateway.server.registrar.base());
             request.ty = Some(ResourceType::RemoteCse.code());
             request.fr = Some(from.into());
             request.pc = Some(json!({ "m2m:csr": { "cb": "/mn-cse-999/x", "rr": false, "srv": ["3"] } }));
@@ -72,7 +72,7 @@ impl Story {
 
     /// X8: whoever cannot prove a key learns nothing by trying.
     async fn wrong_keys(&mut self) -> Result<(), Failure> {
-        let before = self.gateway.digest().await?;
+        let before = self.gateway.server.digest().await?;
         let stranger = Actor { name: "stranger", ..LIGHT1 };
         for (what, actor) in [
             ("unknown identity", Actor { psk_identity: "nobody@in.provider.com", ..stranger }),
@@ -87,7 +87,7 @@ impl Story {
             )
             .await;
         }
-        let after = self.gateway.digest().await?;
+        let after = self.gateway.server.digest().await?;
         let tried = Tried {
             step: "X8",
             what: "digest of all records but the audit, before and after",
