@@ -353,6 +353,16 @@ fn our_own_device_attaches_by_token() {
     fs::remove_file(&kept).unwrap();
     let by_token = attach();
     assert_eq!(by_token["resumed"], Value::from(false), "{by_token}");
+    // A session whose secret is another at the registrar fails, once (RFC 5246 §7.2.2).
+    let mut session = fs::read(&kept).unwrap();
+    let at = session.windows(2).position(|window| window == [4, 48]).unwrap();
+    session[at + 10] ^= 1;
+    fs::write(&kept, session).unwrap();
+    let failed = story.world.run(&["device", "attach", "--device", "device.toml"]);
+    assert_ne!(failed.code(), 0);
+    assert!(!kept.exists(), "{}", failed.stderr);
+    let anew = attach();
+    assert_eq!(anew["resumed"], Value::from(false), "{anew}");
     fs::remove_file(&kept).unwrap();
     let request = ["device", "request", "--device", "device.toml", "retrieve", OWN.trim_start_matches("/~")];
     drop(story.world.run(&request).success());

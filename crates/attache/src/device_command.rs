@@ -36,7 +36,7 @@ async fn attach(file: &DeviceFile, json: bool) -> Done {
                 file.ae.app_id.escape_debug(),
             )));
         }
-        registered => registered?,
+        registered => registered.map_err(|error| failed(file, error))?,
     };
     if file.ae.stem.is_none() {
         file.remember(&registered.ae)?;
@@ -70,6 +70,16 @@ fn keep_session(file: &DeviceFile, attachment: &mut Attachment) -> Result<(), Fa
     }
 }
 
+/// Forgets the session of an association that has failed.
+fn failed(file: &DeviceFile, error: DeviceError) -> DeviceError {
+    if error.ends_session()
+        && let Err(unwritten) = file.keep_session(None)
+    {
+        tracing::warn!(error = %unwritten, "a session that has ended is not forgotten");
+    }
+    error
+}
+
 fn description(file: &DeviceFile) -> AeDescription {
     let mut description =
         AeDescription::new(file.ae.stem.clone(), file.ae.name.clone(), file.ae.app_id.clone());
@@ -79,7 +89,8 @@ fn description(file: &DeviceFile) -> AeDescription {
 }
 
 async fn open(file: &DeviceFile) -> Result<Attachment, Failure> {
-    let mut attachment = file.device()?.attach(file.session().as_ref()).await?;
+    let attached = file.device()?.attach(file.session().as_ref()).await;
+    let mut attachment = attached.map_err(|error| failed(file, error))?;
     if let Some(stem) = &file.ae.stem {
         attachment.speak_as(stem.clone());
     }
@@ -104,9 +115,9 @@ async fn request(arguments: DeviceRequest, json: bool) -> Done {
     if let Some(from) = arguments.from {
         request.fr = Some(from);
     }
-    attachment.identify().await?;
+    attachment.identify().await.map_err(|error| failed(&file, error))?;
     keep_session(&file, &mut attachment)?;
-    let response = attachment.request(&request).await?;
+    let response = attachment.request(&request).await.map_err(|error| failed(&file, error))?;
     attachment.close().await;
     answer(&response, json)
 }

@@ -32,6 +32,19 @@ pub enum DeviceError {
 }
 
 impl DeviceError {
+    /// Whether the association, or the attempt at one, may have ended with a fatal alert: what was remembered of its
+    /// session must not be offered again then (RFC 5246 §7.2.2). Where an alert cannot be told from a mere close, yes.
+    #[must_use]
+    pub const fn ends_session(&self) -> bool {
+        match self {
+            Self::Transport(NetError::Refused { source, .. }) => {
+                !matches!(source, AssociationError::ClosedInHandshake)
+            }
+            Self::Transport(NetError::Closed { .. }) | Self::Untrusted { .. } => true,
+            _ => false,
+        }
+    }
+
     /// The TLS alert with which the registrar refused the handshake, if it did.
     #[must_use]
     pub const fn alert(&self) -> Option<Alert> {

@@ -53,7 +53,8 @@ fn expected(expected: &ExpectedServer) -> String {
     format!("{expected:?}")
 }
 
-/// A session that a device has kept to resume it: a secret, like the key that it stands for.
+/// A session that a device has kept to resume it: a secret, like the key that it stands for. To be forgotten after an
+/// error that [ends it](crate::DeviceError::ends_session).
 pub struct RememberedSession {
     fingerprint: Fingerprint,
     der: Secret,
