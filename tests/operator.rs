@@ -670,6 +670,25 @@ fn doctor_looks_at_certificates() {
     }
 }
 
+/// A listener for keys is asked with a key that nobody has, whatever else it is for; one that knows no keys is found.
+#[test]
+fn doctor_asks_listeners_that_accept_certificates() {
+    let mut world = certified::prepared(&Makers::new(43), CERTIFICATES);
+    for (accept, words) in [
+        ("[\"psk\", \"certificate\"]", "refuses a key that nobody has"),
+        ("[\"certificate\"]", "is listened at, for certificates"),
+    ] {
+        let text = fs::read_to_string(world.path("attache.toml")).unwrap();
+        let text = text.replacen("[[listener]]\n", &format!("[[listener]]\naccept = {accept}\n"), 1);
+        fs::write(world.path("attache.toml"), &text).unwrap();
+        world.serve();
+        let found = doctor(&world, &text.replace("127.0.0.1:0", &world.address.to_string()));
+        finds(&found, "listener", "fine", &[words]);
+        drop(world.stop());
+        fs::write(world.path("attache.toml"), text.replace(&format!("accept = {accept}\n"), "")).unwrap();
+    }
+}
+
 /// What is stapled.
 #[test]
 fn doctor_looks_at_what_is_stapled() {

@@ -208,6 +208,12 @@ impl SuitePolicy {
         Self(self.0.iter().copied().filter(|suite| suite.is_certificate()).collect())
     }
 
+    /// Those of them that need a pre-shared key. May be empty.
+    #[must_use]
+    pub fn keys_only(&self) -> Self {
+        Self(self.0.iter().copied().filter(|suite| !suite.is_certificate()).collect())
+    }
+
     fn ordered(mut suites: Vec<Suite>) -> Self {
         // Stable: within each kind the order stays.
         suites.sort_by_key(|suite| suite.is_certificate());

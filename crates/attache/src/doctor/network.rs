@@ -11,7 +11,7 @@ use tokio::{net::TcpStream, time::timeout};
 
 use super::Finding;
 use crate::{
-    config::{Config, ListenerSection, PlainSection},
+    config::{Accept, Config, ListenerSection, PlainSection},
     control::{self, Question},
     outcome::causes,
 };
@@ -118,9 +118,13 @@ fn free(address: SocketAddr) -> Finding {
     }
 }
 
-/// A handshake with a key that nobody has, which has to be refused.
+/// A handshake with a key that nobody has, which has to be refused. Where no keys are accepted, that somebody listens
+/// has to do: whom a server without keys trusts, and why, is not doctor's to have.
 async fn probe(section: &ListenerSection, here: SocketAddr) -> Finding {
     let address = section.address;
+    if !section.accepts(Accept::Psk) {
+        return Finding::fine("listener", format_args!("{address}: is listened at, for {}", section.ways()));
+    }
     let broken = |found: String, how: &str| Finding::broken("listener", format!("{address}: {found}"), how);
     let elsewhere = "something else than attache with this configuration listens there (`ss -ltnp`)";
     match shake_hands(section, here).await {
@@ -146,7 +150,7 @@ async fn shake_hands(section: &ListenerSection, here: SocketAddr) -> Result<Resu
     let identity = PROBE.parse().map_err(|error: keys::KeyError| unready(&error))?;
     let limits =
         DialLimits { connect_deadline: PATIENCE, handshake_deadline: PATIENCE, ..DialLimits::default() };
-    let dialer = Dialer::new(&section.policy(), limits).map_err(|error| unready(&error))?;
+    let dialer = Dialer::new(&section.policy().keys_only(), limits).map_err(|error| unready(&error))?;
     let connected = dialer.connect(&here.to_string(), ClientPsk { identity, key }, None).await;
     Ok(connected.map(drop))
 }
