@@ -87,8 +87,17 @@ async fn a_rogue_gateway_is_no_other_gateway() {
     assert_eq!((registered.rsc, registered.pc), (unregistered.rsc, unregistered.pc), "X9: no oracle");
     let with_its_own_csi = registers(&mut rogue, "/mn-cse-123456", "/mn-cse-999").await;
     assert_eq!(with_its_own_csi.rsc, Rsc::OriginatorNotAuthenticated);
-    let for_the_victim = registers(&mut rogue, "/mn-cse-999", "/mn-cse-123456").await;
-    assert_eq!(for_the_victim.rsc, Rsc::BadRequest, "csi is not From");
+    for (csi, cb, named) in
+        [("/mn-cse-123456", "/mn-cse-999/base", "csi"), ("/mn-cse-999", "/mn-cse-123456/base", "cb")]
+    {
+        let mut create = said(Operation::Create, "/mn-cse-999", "/in-cse/server");
+        create.ty = Some(16);
+        create.pc = Some(json!({ "m2m:csr": { "csi": csi, "cb": cb, "rr": false, "srv": ["3"] } }));
+        let for_the_victim = rogue.ask(create).await;
+        assert_eq!(for_the_victim.rsc, Rsc::BadRequest, "{named} is not From's");
+        let why = for_the_victim.pc.unwrap().to_string();
+        assert!(why.contains(&format!("m2m:csr.{named} is ")), "{why}");
+    }
     assert_eq!(pair.infrastructure.digest(), before);
 
     assert_eq!(registers(&mut rogue, "/mn-cse-999", "/mn-cse-999").await.rsc, Rsc::Created);
@@ -186,7 +195,7 @@ async fn a_reflected_association_is_worth_nothing() {
     add_cse(&world, KPSA_ID, IN, &key_hex(1));
     world.serve();
     let trouble = world.trouble();
-    assert!(trouble.contains("4000") || trouble.contains("4106"), "{trouble}");
+    assert!(trouble.contains("CREATE <remoteCSE> with 4106"), "{trouble}");
     let told = world.run(&["--json", "inspect", "registrations"]).success().stdout;
     assert_eq!(told, "");
 }

@@ -76,7 +76,6 @@ async fn requests_travel_between_the_two() {
     let mut phone_says = infrastructure.associate(&phone.psk_identity, &phone.key_hex).await;
     let unregistered = phone_says.retrieve("Cphone1", "/mn-cse-123456/home_gateway").await;
     assert_eq!(unregistered.rsc, Rsc::OriginatorHasNoPrivilege);
-    assert!(gateway.audit("request.refuse").is_empty(), "nothing is passed on for who is not registered");
     assert_eq!(phone_says.ask(of_phone()).await.rsc, Rsc::Created);
 
     for (to, expected) in [
@@ -147,12 +146,18 @@ async fn a_cse_below_the_gateway_is_reached_from_above() {
     assert_eq!(back.rsc, Rsc::NotFound, "nothing goes back to where it came from");
 
     let mut sa1 = infrastructure.associate(KPSA_ID, &key_hex(1)).await;
+    // One that may take as long as it may, and another after it that may not.
+    let mut patient = gateway.associate(KPSA_ID, &key_hex(1)).await.counting_from(1000);
+    let patient = tokio::spawn(async move { patient.retrieve("/in-cse", "/mn-7/hangs").await });
+    assert_eq!(echo.hanging(1).await, 1);
     let mut hanging = said(Operation::Retrieve, "/in-cse", "/mn-7/hangs");
     hanging.rqet = Some("500".parse().unwrap());
     let mut sa2 = gateway.associate(KPSA_ID, &key_hex(1)).await;
     assert_eq!(sa2.ask(hanging).await.rsc, Rsc::RequestTimeout, "4008");
+    assert!(!patient.is_finished(), "its own limit ended it");
+    patient.abort();
     let mut passed = said(Operation::Retrieve, "/in-cse", "/mn-7/base");
-    passed.rqet = Some("20200101T000000".parse().unwrap());
+    passed.rset = Some("20200101T000000".parse().unwrap());
     assert_eq!(sa2.ask(passed).await.rsc, Rsc::RequestTimeout);
 
     echo.stop();
@@ -182,6 +187,9 @@ async fn a_cse_that_hangs_holds_up_nobody_else() {
     wait_until("the way to it", || (infrastructure.remote("/mn-7/base").0 == 2000).then_some(()));
     let phone = phone(infrastructure);
     let mut phone_says = infrastructure.associate(&phone.psk_identity, &phone.key_hex).await;
+    // Who is not registered has nothing passed on: over there everybody is answered.
+    let unregistered = phone_says.retrieve("Cphone1", "/mn-7/base").await;
+    assert_eq!(unregistered.rsc, Rsc::OriginatorHasNoPrivilege);
     assert_eq!(phone_says.ask(of_phone()).await.rsc, Rsc::Created);
 
     let mut hanging = JoinSet::new();
