@@ -15,16 +15,16 @@ use crate::Error;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum CredentialError {
     /// The private key cannot be read.
-    #[error("private key: expected PKCS#8 or SEC1, unencrypted, in {form}")]
+    #[error("private key: expected PKCS#8 or SEC1, unencrypted, in {form} (RFC 5958, RFC 5915)")]
     UnreadableKey {
         /// PEM or DER.
         form: &'static str,
     },
     /// The private key is of another kind (TS-0003 §10.1.1).
-    #[error("private key: expected one for P-256 (secp256r1), by the name of its curve")]
+    #[error("private key: expected one for P-256 (secp256r1), by the name of its curve (TS-0003 §10.1.1.1)")]
     NotP256,
     /// The private and the public part of the key belong to different keys.
-    #[error("private key: its public part does not belong to it")]
+    #[error("private key: its public part does not belong to it (RFC 5915 §3)")]
     InconsistentKey,
     /// There is no certificate.
     #[error("certificate chain: expected at least one certificate")]

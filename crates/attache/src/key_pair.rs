@@ -22,7 +22,10 @@ pub(crate) fn private_key(
     if let Some((chain, of)) = certificate {
         let public = key.public_key_der().map_err(|error| wrong(&error))?;
         if public != chain.spki() {
-            let what = format!("the private key does not belong to certificate 0 of {}", of.display());
+            let what = format!(
+                "private key: does not belong to certificate 0 of {} (TS-0003 §8.1.2.3)",
+                of.display()
+            );
             return Err(wrong(&what));
         }
     }

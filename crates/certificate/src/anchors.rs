@@ -103,8 +103,9 @@ impl Anchors {
 
     /// The same roots with these revocation lists, the `X509 CRL` blocks of a PEM text, instead of those
     /// before. The certificate of the issuer of each list is a root, or stands beside the lists as a
-    /// `CERTIFICATE` block: a list that nobody is known to have signed would be passed over in silence. Whether
-    /// a list is current is looked at when it is used ([`crls`](Self::crls) tells).
+    /// `CERTIFICATE` block, with those between it and a root: a list of somebody who issues nothing that is trusted
+    /// here would be passed over in silence. Whether a list is current is looked at when it is used
+    /// ([`crls`](Self::crls) tells).
     ///
     /// # Errors
     /// [`AnchorError`], which names the list and what is wrong with it.
@@ -121,7 +122,7 @@ impl Anchors {
             .enumerate()
             .map(|(index, block)| Certificate::from_der(index, &block.der))
             .collect::<Result<Vec<_>, _>>()?;
-        let issuers: Vec<_> = self.roots.iter().chain(&beside).collect();
+        let issuers = self.below_roots(&beside);
         let crls = lists
             .iter()
             .enumerate()
@@ -130,6 +131,24 @@ impl Anchors {
             })
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Self { crls: crls.into(), ..self.clone() })
+    }
+
+    /// The roots, and those of `beside` that they have signed, themselves or through others of them.
+    fn below_roots<'a>(&'a self, beside: &'a [Certificate]) -> Vec<&'a Certificate> {
+        let mut found: Vec<&Certificate> = self.roots.iter().collect();
+        let mut rest: Vec<&Certificate> = beside.iter().collect();
+        let mut next = 0;
+        while let Some(issuer) = found.get(next) {
+            let subject = issuer.parsed.tbs_certificate().subject();
+            // The name first, for a signature costs computation.
+            let (below, others): (Vec<_>, Vec<_>) = rest.into_iter().partition(|one| {
+                one.parsed.tbs_certificate().issuer() == subject && profile::is_signed_by(one, issuer)
+            });
+            found.extend(below);
+            rest = others;
+            next += 1;
+        }
+        found
     }
 
     /// The same roots and lists; every issuer on a path has to have a list. Otherwise only the issuers that

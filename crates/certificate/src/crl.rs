@@ -44,9 +44,10 @@ pub enum CrlProblem {
     /// It is not signed with ECDSA and SHA-256.
     #[error("signatureAlgorithm: must be ECDSA with SHA-256 (ecdsa-with-SHA256) (TS-0003 §10.1.1.3)")]
     SignatureAlgorithm,
-    /// Neither a trust anchor nor a certificate beside the list has the name of its issuer.
+    /// Neither a trust anchor nor a certificate beside the list that leads to one has the name of its issuer.
     #[error(
-        "issuer: \"{0}\" is neither a trust anchor nor has a certificate beside the list (RFC 5280 §6.3.3)"
+        "issuer: \"{0}\" is neither a trust anchor nor has a certificate beside the list that leads to one \
+         (RFC 5280 §6.3.3)"
     )]
     Stranger(String),
     /// The certificate of the issuer has the name and another key.

@@ -68,7 +68,7 @@ pub use chain::{Broken, Chain, MAX_CERTIFICATES, MAX_CHAIN};
 pub use crl::{CrlProblem, CrlState};
 pub use flavour::Flavour;
 pub use key::RawKey;
-pub use name::{Name, ae_uri, names, node_uri, sole_name};
+pub use name::{Name, ae_uri, can_hold, names, node_uri, sole_name};
 pub use ocsp::{
     CertStatusGood, MAX_STAPLE, OcspPolicy, OcspRefusal, ResponderKey, check_staple, ocsp_request, ocsp_url,
 };

@@ -78,6 +78,26 @@ pub fn node_uri(node: &NodeId) -> Option<String> {
     }
 }
 
+/// Whether a certificate of this flavour can hold the identifier, written as [`Name::as_text`] writes it. One that
+/// none can hold, such as a domain name with a wildcard, is no name that a peer could ever prove (TS-0003 §10.1.1.4.1
+/// to §10.1.1.8).
+///
+/// ```
+/// use certificate::{Flavour, can_hold};
+///
+/// assert!(can_hold(Flavour::CseId, "mn-cse-7.in-cse.example.org"));
+/// assert!(!can_hold(Flavour::CseId, "*.example.org"));
+/// ```
+#[must_use]
+pub fn can_hold(flavour: Flavour, text: &str) -> bool {
+    match flavour {
+        Flavour::Device => is_dotted(text),
+        Flavour::CseId | Flavour::Fqdn => matches!(domain(text), Ok(Some(_))),
+        Flavour::AeId => text.parse::<AeId>().is_ok(),
+        Flavour::NodeId => text.parse().is_ok_and(|node| node_uri(&node).is_some()),
+    }
+}
+
 /// The identifiers in subjectAltName of the leaf: those of the four kinds, in their order. Names of other kinds
 /// are passed over; the subject is never looked at.
 ///

@@ -64,7 +64,7 @@ impl FromStr for IdentityToken {
     type Err = KeyError;
 
     fn from_str(text: &str) -> Result<Self, KeyError> {
-        let expected = "16 to 64 octets, in base64url without padding";
+        let expected = "16 to 64 octets, in base64url without padding (draft clause x.y.7)";
         let wrong = |octets| KeyError::Length { kind: KIND, octets, expected };
         // One octet more than fits tells that there are too many.
         if text.len() > (MAX_TOKEN_OCTETS + 1).div_ceil(3) * 4 {
@@ -73,13 +73,22 @@ impl FromStr for IdentityToken {
         // Only the one spelling: no padding, and no bits beside the octets.
         let octets = URL_SAFE_NO_PAD
             .decode(text)
-            .map_err(|_| KeyError::identifier(KIND, "(not shown)", "expected base64url without padding"))?;
+            .map_err(|_| KeyError::identifier(KIND, "(not shown)", format_of(text)))?;
         let octets = Secret::new(octets);
         if (MIN_TOKEN_OCTETS..=MAX_TOKEN_OCTETS).contains(&octets.len()) {
             Ok(Self(octets))
         } else {
             Err(wrong(octets.len()))
         }
+    }
+}
+
+/// What is said of a text that is no base64url: a length that none has is a character lost or too many.
+const fn format_of(text: &str) -> &'static str {
+    if text.len() % 4 == 1 {
+        "a character is missing or too many: expected base64url without padding (draft clause x.y.7)"
+    } else {
+        "expected base64url without padding (draft clause x.y.7)"
     }
 }
 

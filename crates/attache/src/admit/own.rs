@@ -35,7 +35,8 @@ impl Own {
         };
         let chain = Chain::from_pem(&read(&file)?).map_err(|error| wrong(&file, &error))?;
         if chain.not_after() < now {
-            let what = format!("certificate 0, validity: it ended at {}", chain.not_after());
+            let what =
+                format!("certificate 0, validity: it ended at {} (RFC 5280 §4.1.2.5)", chain.not_after());
             return Err(wrong(&file, &what));
         }
         // An authority without name constraints of its own is the peers' worry (register A-40).

@@ -178,11 +178,16 @@ impl StapleKeeper {
                 fetched.map_err(|_| format!("{uri}: no answer within {PATIENCE:?}"))??
             }
         };
+        let wrong = |what: &dyn std::fmt::Display| match &self.source {
+            Source::File(file) => format!("{}: {what}", file.display()),
+            Source::Responder { uri, .. } => format!("{uri}: {what}"),
+        };
+        if response.is_empty() {
+            // To the check that would be no staple at all.
+            return Err(wrong(&"OCSP staple, OCSPResponse: is empty (RFC 6960 §4.2.1)"));
+        }
         let good = check_staple(&self.policy, Some(&response), &chain, &self.anchors, self.clock.now());
-        let good = good.map_err(|error| match &self.source {
-            Source::File(file) => format!("{}: {error}", file.display()),
-            Source::Responder { uri, .. } => format!("{uri}: {error}"),
-        })?;
+        let good = good.map_err(|error| wrong(&error))?;
         self.staple.set(Some(response));
         Ok(good.until)
     }

@@ -4,7 +4,7 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use certificate::{Anchors, Chain, RawKey};
+use certificate::{Anchors, Chain, Flavour, RawKey};
 use clap::Args;
 use identity::{ChainPolicy, Enrolment, Function, Named, Surroundings, credential_id_of, may_register};
 use keys::{CredentialId, IdentityToken, OsRng, PublicKeyHash, PublicKeyIdentifier};
@@ -207,6 +207,18 @@ fn certificate_name(config: &Config, text: &str) -> Result<CredentialId, Failure
     };
     let expected = "expected cse:DNS-NAME, ae:AE-ID, device:OID or node:NODE-ID";
     let (kind, name) = text.split_once(':').ok_or_else(|| wrong(&expected))?;
+    // Nobody could ever prove another one, and the record would look as if it let somebody in.
+    let held = |flavour, form: &str| {
+        certificate::can_hold(flavour, name)
+            .then_some(())
+            .ok_or_else(|| wrong(&format_args!("no certificate can hold it: expected {form}")))
+    };
+    match kind {
+        "cse" => held(Flavour::CseId, "a domain name of several labels, no wildcard (TS-0003 §10.1.1.7)")?,
+        "device" => held(Flavour::Device, "an object identifier in dotted form (TS-0003 §10.1.1.4.1)")?,
+        "node" => held(Flavour::NodeId, "a URN or a dotted object identifier (TS-0003 §10.1.1.8)")?,
+        _ => {}
+    }
     let id = match kind {
         "cse" => credential_id_of(&here, Named::Cse(name)),
         "device" => credential_id_of(&here, Named::Device(name)),
@@ -252,13 +264,15 @@ pub(super) fn line(enrolment: &Enrolment) -> String {
 
 /// For whom it stands, in words.
 pub(super) fn stands_for(enrolment: &Enrolment) -> String {
-    use identity::{Flavour, Method};
+    use identity::Method;
     if !enrolment.allowed.is_empty() {
         return enrolment.allowed.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     }
     match (&enrolment.subject, enrolment.method) {
         (Some(subject), _) => subject.to_string(),
-        (None, Method::Certificate(Flavour::CseId | Flavour::AeId)) => "(whom the certificate names)".into(),
+        (None, Method::Certificate(identity::Flavour::CseId | identity::Flavour::AeId)) => {
+            "(whom the certificate names)".into()
+        }
         (None, _) => "(not assigned yet)".into(),
     }
 }

@@ -405,6 +405,11 @@ fn revocation_that_nobody_knows() {
     let old = List { next_update: Some("260601000000Z"), this_update: "260501000000Z", ..List::of(&root) };
     let both = [old.pem(&root.key), List::of(&root).pem(&root.key)].concat();
     assert_eq!(judge(&trusted.with_crls_pem(&both).unwrap(), &chain), Ok(()));
+    // An issuer whose certificate leads to the root through another one, in whatever order they stand there.
+    let middle = root.below("Middle", |_| {});
+    let lowest = middle.below("Lowest", |_| {});
+    let beside = [lowest.pem(), List::of(&lowest).pem(&lowest.key), middle.pem()].concat();
+    assert_eq!(trusted.with_crls_pem(&beside).unwrap().crls().count(), 1);
     // An issuer of the same name with another key: the list does not speak of its certificates.
     let twin = root.below("Issuer", |_| {});
     let beside = [List::of(&twin).pem(&twin.key), twin.pem()].concat();
@@ -421,13 +426,19 @@ fn revocation_that_nobody_knows() {
 fn lists_that_cannot_be_used() {
     let root = Ca::root(|_| {});
     let stranger = Ca::root_named("Stranger", |_| {});
+    let elsewhere = stranger.below("Issuer", |_| {});
     let twin = Ca::root(|_| {});
     let critical = |id: &str| sequence(&[oid(id), boolean(true), tlv(0x04, &[5, 0])].concat());
     let cases: Vec<(Vec<u8>, &str)> = vec![
         (
             List::of(&stranger).pem(&stranger.key),
             "certificate revocation list 0, issuer: \"CN=Stranger\" is neither a trust anchor nor has a certificate \
-             beside the list (RFC 5280 §6.3.3)",
+             beside the list that leads to one (RFC 5280 §6.3.3)",
+        ),
+        (
+            [List::of(&elsewhere).pem(&elsewhere.key), elsewhere.pem(), stranger.pem()].concat(),
+            "certificate revocation list 0, issuer: \"CN=Issuer\" is neither a trust anchor nor has a certificate \
+             beside the list that leads to one (RFC 5280 §6.3.3)",
         ),
         (
             List::of(&twin).pem(&twin.key),
