@@ -3,7 +3,12 @@
 
 mod support;
 
-use std::{fs, io::Write as _, net::SocketAddr, process::Command};
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
+    process::Command,
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use support::{
@@ -330,7 +335,38 @@ fn a_raw_public_key_registers() {
     assert_eq!(answer(client("raw"), &ae("Clamp")), "2001");
 }
 
-/// The registrar staples what the OCSP responder says, from a file and fetched from the responder.
+/// A certificate by `gnutls-cli`, which believes the registrar's by root and name.
+#[test]
+fn a_gateway_registers_by_gnutls() {
+    let makers = Makers::new(14);
+    let mut world = prepared(&makers, CERTIFICATES);
+    write(world.folder.path(), "gateway", &makers.gateway("mn-cse-123456"));
+    write(world.folder.path(), "stranger", &Makers::new(15).gateway("mn-cse-123456"));
+    world.serve();
+    let client = |name: &str| {
+        let mut command = Command::new(require("gnutls-cli", "gnutls-bin"));
+        command.args(["--port", &world.address.port().to_string(), "127.0.0.1"]);
+        command.args(["--verify-hostname", "in-cse.example.org", "--sni-hostname", "in-cse.example.org"]);
+        command.arg("--x509cafile").arg(world.path("root.pem"));
+        command.arg("--x509certfile").arg(world.path(&format!("{name}.pem")));
+        command.arg("--x509keyfile").arg(world.path(&format!("{name}.key"))).arg("--priority");
+        command.arg(
+            "NONE:+VERS-TLS1.2:+ECDHE-ECDSA:+AES-128-CBC:+SHA256:+COMP-NULL:+SIGN-ALL:+GROUP-ALL:+CTYPE-ALL",
+        );
+        Process::spawn(command)
+    };
+    let digest = world.digest();
+    let refused = client("stranger").finish();
+    assert!(refused.stdout.contains("alert [48]") || refused.stderr.contains("alert [48]"), "{refused:?}");
+    assert_eq!(world.digest(), digest);
+    let gateway = client("gateway");
+    gateway.wait_for_line("that the registrar is believed", |line| {
+        line.contains("The certificate is trusted").then_some(())
+    });
+    assert_eq!(answer(gateway, &remote_cse("mn-cse-123456")), "2001");
+}
+
+/// The registrar staples what the OCSP responder says, from a file.
 #[test]
 fn the_status_of_the_registrar_is_stapled() {
     let makers = Makers::new(8);
@@ -355,6 +391,68 @@ fn the_status_of_the_registrar_is_stapled() {
     };
     // It is read in the background.
     assert!((0..600).any(|_| seen()), "never stapled");
+}
+
+/// It is fetched from the responder that the certificate names, through the proxy, and again before it ends.
+#[test]
+fn the_status_is_fetched_through_a_proxy_before_it_ends() {
+    let mut makers = Makers::new(16);
+    makers.issuer = makers.issuer.with_ocsp_url("http://ocsp.example.org/status");
+    let mut world = prepared(&makers, CERTIFICATES);
+    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let configuration = fs::read_to_string(world.path("attache.toml")).unwrap();
+    let section = format!(
+        "[listener.certificate.ocsp]\nproxy = \"{}\"\n\n[listener.clients]",
+        proxy.local_addr().unwrap()
+    );
+    fs::write(world.path("attache.toml"), configuration.replace("[listener.clients]", &section)).unwrap();
+    let server = makers.issue(&of_cse("in-cse.example.org"));
+    write(world.folder.path(), "server", &server);
+    write(world.folder.path(), "gateway", &makers.gateway("mn-cse-123456"));
+    world.serve();
+    // The registrar waits for 10 seconds between two questions at least.
+    let end = in_seconds(14);
+    for _ in 0..2 {
+        let (mut asking, _) = proxy.accept().unwrap();
+        assert!(in_seconds(0) < end, "the answer before has ended");
+        let (head, question) = http_request(&mut asking);
+        assert!(head.starts_with("POST http://ocsp.example.org/status HTTP/1.1\r\n"), "{head}");
+        let head = head.to_ascii_lowercase();
+        for field in ["\r\nhost: ocsp.example.org:80\r\n", "\r\ncontent-type: application/ocsp-request\r\n"] {
+            assert!(head.contains(field), "{field:?} is not in: {head}");
+        }
+        let question = pki::ocsp::Question::from_der(&question).unwrap();
+        assert_eq!(question.asked[0].serial_at(&makers.issuer), Some(server.serial.clone()));
+        let answer =
+            makers.issuer.ocsp(&server.serial, pki::ocsp::Status::Good, in_seconds(-60), Some(end)).unwrap();
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/ocsp-response\r\nContent-Length:";
+        asking.write_all(format!("{head} {}\r\n\r\n", answer.len()).as_bytes()).unwrap();
+        asking.write_all(&answer).unwrap();
+        testkit::wait_until("the staple", || {
+            let client = client(&world, "gateway", &["-status"]);
+            client.wait_for_line("the word on the staple", |line| {
+                let found = line.contains("OCSP Response Status: successful");
+                let none = line.contains("OCSP response: no response sent");
+                (found || none).then_some(found.then_some(()))
+            })
+        });
+    }
+}
+
+/// Head and content of a request over HTTP.
+fn http_request(stream: &mut TcpStream) -> (String, Vec<u8>) {
+    let mut reader = BufReader::new(stream);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        assert_ne!(reader.read_line(&mut head).unwrap(), 0, "the request ends in its head: {head}");
+    }
+    let length = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>())?.ok()
+    });
+    let mut content = vec![0; length.unwrap()];
+    reader.read_exact(&mut content).unwrap();
+    (head, content)
 }
 
 /// Two servers on one store: what one of them made the other resumes, and what is revoked at one is at the other.
