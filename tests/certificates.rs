@@ -204,6 +204,49 @@ fn a_self_signed_certificate_is_known_by_the_hash_of_its_key() {
     assert_eq!(alert(&client(&world, "lamp", &[])), 46);
 }
 
+/// A key that is enrolled with a demand for a chain is accepted in one alone: neither self-signed, nor raw, nor in a chain
+/// to somebody else's root. What the chain says is kept (draft clause x.y.6).
+#[test]
+fn an_enrolled_key_may_have_to_come_in_a_chain() {
+    let (makers, industry) = (Makers::new(17), Makers::new(18));
+    let mut world = prepared(&makers, CERTIFICATES);
+    drop(world.run(&["pki", "issue", "--raw-key", "--out", "raw"]).success());
+    let pem = fs::read(world.path("raw.key.pem")).unwrap();
+    let key = pki::PrivateKey::from_bytes(&pem).unwrap();
+    let profile = pki::Profile::AeId("//example.org/in-cse/Cmade".parse().unwrap());
+    let by = |makers: &Makers| {
+        makers.issuer.issue(&profile, pki::SubjectKey::Private(&key), year(), &makers.rng).unwrap().chain_pem
+    };
+    let own = pki::self_signed("lamp", Some(&key), year(), &makers.rng).unwrap().chain_pem;
+    for (name, chain) in [("made", by(&industry)), ("trusted", by(&makers)), ("own", own)] {
+        fs::write(world.path(&format!("{name}.pem")), chain).unwrap();
+        fs::write(world.path(&format!("{name}.key")), &pem).unwrap();
+    }
+    fs::write(world.path("industry.pem"), industry.root.root_pem().unwrap()).unwrap();
+    world.serve();
+    let add = [
+        "credential",
+        "add",
+        "--public-key",
+        "raw.pub.pem",
+        "--chain-anchors",
+        "industry.pem",
+        "--ae-id",
+        LAMP,
+    ];
+    drop(world.run(&add).success());
+    let digest = world.digest();
+    for name in ["own", "trusted"] {
+        assert_eq!(alert(&client(&world, name, &[])), 46, "{name}");
+    }
+    let raw = raw_client(&world, "raw").finish();
+    assert!(raw.stdout.contains("alert [46]") || raw.stderr.contains("alert [46]"), "{raw:?}");
+    assert_eq!(world.digest(), digest);
+    assert_eq!(answer(client(&world, "made", &[]), &ae("Clamp")), "2001");
+    let shown = world.run(&["--json", "credential", "show", &id_of(&world)]).success().stdout;
+    assert!(shown.contains("\"chain_demanded\":true") && shown.contains("Test issuer"), "{shown}");
+}
+
 /// De-registration and a new binding end resumption; the full handshake decides (F-15).
 #[test]
 fn what_changes_ends_resumption() {
@@ -319,20 +362,24 @@ fn a_raw_public_key_registers() {
     }
     world.serve();
     drop(world.run(&["credential", "add", "--public-key", "raw.pub.pem", "--ae-id", LAMP]).success());
-    let client = |name: &str| {
-        let mut command = Command::new(require("gnutls-cli", "gnutls-bin"));
-        command.args(["--insecure", "--port", &world.address.port().to_string(), "127.0.0.1"]);
-        command.arg("--rawpkfile").arg(world.path(&format!("{name}.pub.pem")));
-        command.arg("--rawpkkeyfile").arg(world.path(&format!("{name}.key.pem"))).arg("--priority");
-        command.arg(
-            "NONE:+VERS-TLS1.2:+ECDHE-ECDSA:+AES-128-CBC:+SHA256:+COMP-NULL:+SIGN-ALL:+GROUP-ALL:\
-             +CTYPE-CLI-RAWPK:+CTYPE-SRV-RAWPK",
-        );
-        Process::spawn(command)
-    };
-    let refused = client("stranger").finish();
+    let digest = world.digest();
+    let refused = raw_client(&world, "stranger").finish();
     assert!(refused.stdout.contains("alert [46]") || refused.stderr.contains("alert [46]"), "{refused:?}");
-    assert_eq!(answer(client("raw"), &ae("Clamp")), "2001");
+    assert_eq!(world.digest(), digest);
+    assert_eq!(answer(raw_client(&world, "raw"), &ae("Clamp")), "2001");
+}
+
+/// `gnutls-cli` with the raw public key of `name`, content with whatever the registrar shows.
+fn raw_client(world: &World, name: &str) -> Process {
+    let mut command = Command::new(require("gnutls-cli", "gnutls-bin"));
+    command.args(["--insecure", "--port", &world.address.port().to_string(), "127.0.0.1"]);
+    command.arg("--rawpkfile").arg(world.path(&format!("{name}.pub.pem")));
+    command.arg("--rawpkkeyfile").arg(world.path(&format!("{name}.key.pem"))).arg("--priority");
+    command.arg(
+        "NONE:+VERS-TLS1.2:+ECDHE-ECDSA:+AES-128-CBC:+SHA256:+COMP-NULL:+SIGN-ALL:+GROUP-ALL:\
+         +CTYPE-CLI-RAWPK:+CTYPE-SRV-RAWPK",
+    );
+    Process::spawn(command)
 }
 
 /// A certificate by `gnutls-cli`, which believes the registrar's by root and name.

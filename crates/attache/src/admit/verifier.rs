@@ -150,6 +150,13 @@ impl Verifier {
         match self.enrolled(key.spki()).await? {
             Some(enrolment) => {
                 self.may_be_used(&enrolment)?;
+                // A key without its chain is not what the operator has enrolled.
+                if enrolment.chain_policy.is_some() {
+                    return Err(no_chain(
+                        &enrolment,
+                        "a raw public key, and the enrolment demands a chain (draft clause x.y.6)".to_owned(),
+                    ));
+                }
                 Ok(Established::by_enrolment(Framework::Certificate(Flavour::RawPublicKey), &enrolment))
             }
             None => Err(CertificateRefusal::not_enrolled(
@@ -178,12 +185,8 @@ impl Verifier {
         chain.key().map_err(|violation| bad(&violation))?;
         let established = Established::by_enrolment(Framework::PublicKeyHash, enrolment);
         let Some(policy) = &enrolment.chain_policy else { return Ok(established) };
-        let refused = |detail: String| CertificateRefusal {
-            credential_id: Some(enrolment.credential_id.clone()),
-            ..CertificateRefusal::not_enrolled(HandshakeRefusal::Certificate, detail)
-        };
         let now = self.clock.now();
-        follow(policy, chain, now).map_err(refused)?;
+        follow(policy, chain, now).map_err(|detail| no_chain(enrolment, detail))?;
         let (id, facts) = (enrolment.credential_id.clone(), chain.summary());
         let noted = self.store.write("note chain", move |tx| tx.note_chain(&id, &facts)).await;
         if let Err(error) = noted {
@@ -263,6 +266,14 @@ impl Verifier {
                 format!("the public key's enrolment: {refusal}"),
             )
         })
+    }
+}
+
+/// The refusal of a key that is enrolled, but not without the chain that its enrolment demands.
+fn no_chain(enrolment: &identity::Enrolment, detail: String) -> CertificateRefusal {
+    CertificateRefusal {
+        credential_id: Some(enrolment.credential_id.clone()),
+        ..CertificateRefusal::not_enrolled(HandshakeRefusal::Certificate, detail)
     }
 }
 
