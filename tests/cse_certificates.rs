@@ -7,7 +7,7 @@ use std::fs;
 use onem2m::{primitive::Operation, status::ResponseStatusCode as Rsc};
 use serde_json::json;
 use support::{
-    certified::{Makers, of_cse, write},
+    certified::{Makers, of_cse, write, year},
     pair::{IN, MN, Pair, Peer, add_cse, certified_cse, certified_registrar, key_hex, said},
 };
 use testkit::wait_until;
@@ -217,6 +217,45 @@ async fn an_enrolled_public_key_is_for_both_directions() {
     pair.gateway.wait_until_registered();
     assert_eq!(pair.gateway.remote("/in-cse/server").0, 2000, "by its name it is the same CSE");
     assert_eq!(pair.infrastructure.remote("/mn-cse-123456/-").0, 5103, "but not the key that registered");
+}
+
+/// With a demand for a chain, that counts in both directions: the key in the chain of somebody else, whom the registrar
+/// believes otherwise, is not met.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_demanded_chain_is_demanded_in_both_directions() {
+    let (makers, industry) = (Makers::new(20), Makers::new(21));
+    for renewed in [false, true] {
+        let mut pair = Pair::certified(&makers);
+        let gateway = industry.gateway("mn-cse-123456");
+        write(pair.gateway.folder.path(), "server", &gateway);
+        write(pair.infrastructure.folder.path(), "gateway", &gateway);
+        fs::write(pair.infrastructure.path("industry.pem"), industry.root.root_pem().unwrap()).unwrap();
+        let add = [
+            "credential",
+            "add",
+            "--public-key",
+            "gateway.pem",
+            "--chain-anchors",
+            "industry.pem",
+            "--cse-id",
+            MN,
+        ];
+        drop(pair.infrastructure.run(&add).success());
+        pair.infrastructure.serve();
+        pair.gateway.serve();
+        pair.gateway.wait_until_registered();
+        if renewed {
+            let key = pki::PrivateKey::from_bytes(gateway.key_pem.as_ref().unwrap().as_bytes()).unwrap();
+            let profile = of_cse("mn-cse-123456.in-cse.example.org");
+            let other =
+                makers.issuer.issue(&profile, pki::SubjectKey::Private(&key), year(), &makers.rng).unwrap();
+            fs::write(pair.gateway.path("server.pem"), other.chain_pem).unwrap();
+            pair.gateway.server().hang_up();
+            pair.gateway.wait_for_line(|line| line.contains("was reloaded").then_some(()));
+        }
+        let expected = if renewed { 5103 } else { 2000 };
+        assert_eq!(pair.infrastructure.remote("/mn-cse-123456/-").0, expected, "another chain: {renewed}");
+    }
 }
 
 /// An authority that writes names in lower case: they stand for the CSE that the registrar knows, unless it knows two

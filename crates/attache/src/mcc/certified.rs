@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use certificate::{Chain, ExpectedServer, Purpose, matches_server, verify};
+use certificate::{Anchors, Chain, ExpectedServer, Purpose, matches_server, verify, verify_path};
 use net::{
     Alert, ClientContext, ClientIdentity, DialLimits, Dialer, NetError, Presented, ServerCheck, SuitePolicy,
 };
@@ -13,12 +13,19 @@ use crate::admit::OwnCertificate;
 /// What a check found wrong with the other end.
 pub(super) type Complaint = Arc<Mutex<Option<String>>>;
 
+/// Who has to be at the other end.
+pub(super) struct Believed {
+    pub(super) server: ExpectedServer,
+    /// The roots that the enrolment of its public key demands a chain to, if it does.
+    pub(super) demanded: Option<Anchors>,
+}
+
 /// What dials whoever `expected` is, showing `identity`, which is `own` as it is now. The certificate at the other end must lead to the anchors that
 /// this CSE's own listener goes by, and name exactly the CSE that is expected.
 pub(super) fn dialer(
     own: &OwnCertificate,
     identity: ClientIdentity,
-    expected: ExpectedServer,
+    expected: Believed,
     clock: &Arc<dyn Clock>,
     limits: DialLimits,
     complaint: &Complaint,
@@ -31,7 +38,7 @@ pub(super) fn dialer(
 
 fn check(
     own: OwnCertificate,
-    expected: ExpectedServer,
+    expected: Believed,
     clock: Arc<dyn Clock>,
     complaint: Complaint,
 ) -> ServerCheck {
@@ -45,7 +52,7 @@ fn check(
 
 fn judge(
     own: &OwnCertificate,
-    expected: &ExpectedServer,
+    expected: &Believed,
     presented: &Presented,
     clock: &dyn Clock,
 ) -> Result<(), (Alert, String)> {
@@ -55,9 +62,13 @@ fn judge(
     };
     let chain = Chain::from_der(ders).map_err(|error| (Alert::BAD_CERTIFICATE, error.to_string()))?;
     let refused = |refusal: certificate::Refusal| (Alert(refusal.alert()), refusal.to_string());
-    // Of a key that is enrolled by itself nothing else in the certificate counts.
-    if !matches!(expected, ExpectedServer::Key(_)) {
-        verify(&own.anchors(), &chain, Purpose::Server, clock.now(), own.strict()).map_err(refused)?;
+    // Of a key that is enrolled by itself nothing else in the certificate counts, unless a chain is demanded.
+    match (&expected.server, &expected.demanded) {
+        (ExpectedServer::Key(_), None) => {}
+        (ExpectedServer::Key(_), Some(roots)) => {
+            verify_path(roots, &chain, Purpose::Server, clock.now()).map_err(refused)?;
+        }
+        _ => verify(&own.anchors(), &chain, Purpose::Server, clock.now(), own.strict()).map_err(refused)?,
     }
-    matches_server(&chain, expected).map_err(refused)
+    matches_server(&chain, &expected.server).map_err(refused)
 }

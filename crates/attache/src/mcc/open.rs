@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use certificate::ExpectedServer;
+use certificate::{Anchors, ExpectedServer};
 use cse::{NextHop, upstream::Trouble};
 use identity::{Function, usable};
 use keys::{CertificateName, CertificateUse, CredentialId, CredentialKind, Kpsa, PskIdentity};
@@ -18,7 +18,7 @@ use onem2m::{
 };
 use store::{Credentials as _, Enrolments as _, KeyRecord, KnownCses as _, Store};
 
-use super::certified::{self, Complaint};
+use super::certified::{self, Believed, Complaint};
 use crate::{
     admit::OwnCertificate,
     config::{RegistrarSection, Unnamed},
@@ -247,11 +247,34 @@ impl Opener {
             let found = complaint.lock().unwrap_or_else(PoisonError::into_inner).take();
             Attempt::NotHere(found.map_or_else(|| trouble_of(error), Trouble::Untrusted))
         };
-        let dialer = certified::dialer(own, identity, expected.clone(), &self.clock, LIMITS, &complaint)
+        let demanded = self.demanded_roots(far, expected).await.map_err(Attempt::Nowhere)?;
+        let expected = Believed { server: expected.clone(), demanded };
+        let dialer = certified::dialer(own, identity, expected, &self.clock, LIMITS, &complaint)
             .map_err(|error| here(&error))?;
         let connected = dialer.connect_with(&place.address, None, place.server_name.as_deref(), None).await;
         let connection = connected.map_err(|error| here(&error))?;
         Ok(Opened { connection, not_after: Some(not_after) })
+    }
+
+    /// The roots that the enrolment of its public key demands a chain to (draft clause x.y.6).
+    async fn demanded_roots(
+        &self,
+        far: &FarCse,
+        expected: &ExpectedServer,
+    ) -> Result<Option<Anchors>, Trouble> {
+        if !matches!(expected, ExpectedServer::Key(_)) {
+            return Ok(None);
+        }
+        let id = far.credential_id();
+        let found = self.store.read(move |records| records.enrolment(&id)).await;
+        let found = found.map_err(|error| Trouble::NoCredential(causes(&error)))?;
+        let Some(policy) = found.and_then(|enrolment| enrolment.chain_policy) else { return Ok(None) };
+        let roots = Anchors::from_pem(policy.anchors_pem.as_bytes(), self.clock.now());
+        let wrong = |error| {
+            let credential = far.credential_id();
+            Trouble::NoCredential(format!("credential {credential}: the chain that it demands: {error}"))
+        };
+        roots.map(Some).map_err(wrong)
     }
 
     /// A certificate is believed by its chain and name; but not one that was withdrawn here, nor one that stands for
