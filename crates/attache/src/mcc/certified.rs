@@ -20,8 +20,8 @@ pub(super) struct Believed {
     pub(super) demanded: Option<Anchors>,
 }
 
-/// What dials whoever `expected` is, showing `identity`, which is `own` as it is now. The certificate at the other end must lead to the anchors that
-/// this CSE's own listener goes by, and name exactly the CSE that is expected.
+/// What dials whoever `expected` is, showing `identity`, which is `own` as it is now. The certificate at the other end
+/// must lead to the anchors that this CSE's own listener goes by, and name exactly the CSE that is expected.
 pub(super) fn dialer(
     own: &OwnCertificate,
     identity: ClientIdentity,
