@@ -37,34 +37,50 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, attache: &Path, seed: u64) -> Result<(), Error> {
     let mut report = Report::default();
-    for &size in &arguments.credentials {
-        for measured in measure(arguments, attache, seed, size.get())? {
-            report.add(measured);
-        }
+    let sizes: Vec<Credentials> = arguments
+        .credentials
+        .iter()
+        .map(|size| Credentials::new(size.get(), arguments.sample, seed))
+        .collect();
+    for measured in measure(arguments, attache, seed, &sizes)? {
+        report.add(measured);
     }
     print!("{report}");
     Ok(())
 }
 
-/// One size of the credential set: starts every server, then takes turns between them, so that whatever else
-/// the machine does falls on all of them.
-fn measure(arguments: &Arguments, attache: &Path, seed: u64, size: usize) -> Result<Vec<Measured>, Error> {
+/// A server that runs, what it holds, and what was measured of it.
+struct Running<'a> {
+    server: Box<dyn Server>,
+    credentials: &'a Credentials,
+    measured: Measured,
+}
+
+/// Starts every server with every size of the credential set, then takes turns between them all, so that whatever
+/// else the machine does falls on all of them.
+fn measure(
+    arguments: &Arguments,
+    attache: &Path,
+    seed: u64,
+    sizes: &[Credentials],
+) -> Result<Vec<Measured>, Error> {
     let directory = directory()?;
-    let credentials = Credentials::new(size, arguments.sample, seed);
-    let mut measured = Vec::new();
     let mut running = Vec::new();
-    for name in &arguments.servers {
-        eprintln!("{name}: starting with {size} credentials");
-        let place = directory.path().join(name);
-        std::fs::create_dir(&place).map_err(Error::io(format!("make {}", place.display())))?;
-        let server: Box<dyn Server> = match name.as_str() {
-            "attache" => Box::new(Attache::start(attache, &credentials, &place)?),
-            "mosquitto" => Box::new(Mosquitto::start(&credentials, &place)?),
-            "stunnel" => Box::new(Stunnel::start(&credentials, &place)?),
-            other => return Err(Error::UnknownServer(other.to_owned())),
-        };
-        measured.push(Measured::new(server.name(), size));
-        running.push(server);
+    for credentials in sizes {
+        for name in &arguments.servers {
+            let size = credentials.len();
+            eprintln!("{name}: starting with {size} credentials");
+            let place = directory.path().join(format!("{name}-{size}"));
+            std::fs::create_dir(&place).map_err(Error::io(format!("make {}", place.display())))?;
+            let server: Box<dyn Server> = match name.as_str() {
+                "attache" => Box::new(Attache::start(attache, credentials, &place)?),
+                "mosquitto" => Box::new(Mosquitto::start(credentials, &place)?),
+                "stunnel" => Box::new(Stunnel::start(credentials, &place)?),
+                other => return Err(Error::UnknownServer(other.to_owned())),
+            };
+            let measured = Measured::new(server.name(), size);
+            running.push(Running { server, credentials, measured });
+        }
     }
     let mut load = Load {
         clients: arguments.clients,
@@ -73,21 +89,22 @@ fn measure(arguments: &Arguments, attache: &Path, seed: u64, size: usize) -> Res
         seed,
     };
     // The first connections fill caches and page in code; they are not counted.
-    for server in &running {
-        Load { connections: arguments.connections.min(200), ..load }.put_on(server.as_ref(), &credentials)?;
+    for Running { server, credentials, .. } in &running {
+        Load { connections: arguments.connections.min(200), ..load }.put_on(server.as_ref(), credentials)?;
     }
     for round in 0..arguments.rounds {
         load.seed = load.seed.wrapping_add(1);
-        for (server, measured) in running.iter().zip(&mut measured) {
+        for Running { server, credentials, measured } in &mut running {
             let before = proc::cpu(&server.processes())?;
-            let done = load.put_on(server.as_ref(), &credentials)?;
+            let done = load.put_on(server.as_ref(), credentials)?;
             let used = proc::cpu(&server.processes())?.saturating_sub(before);
             measured.add_round(done, used);
-            eprintln!("{}: round {}: {done} connections, {used:?} CPU", server.name(), round + 1);
+            let (name, size) = (server.name(), credentials.len());
+            eprintln!("{name} with {size}: round {}: {done} connections, {used:?} CPU", round + 1);
         }
     }
-    for (server, measured) in running.iter().zip(&mut measured) {
+    for Running { server, measured, .. } in &mut running {
         measured.set_resident(proc::resident(&server.processes())?);
     }
-    Ok(measured)
+    Ok(running.into_iter().map(|running| running.measured).collect())
 }

@@ -51,6 +51,11 @@ impl Credentials {
         file.flush()
     }
 
+    /// How many there are.
+    pub(crate) const fn len(&self) -> usize {
+        self.size
+    }
+
     /// Those that connect.
     pub(crate) fn sample(&self) -> &[Credential] {
         &self.sample

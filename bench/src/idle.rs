@@ -40,8 +40,17 @@ pub(crate) fn run(arguments: &Arguments, attache: &Path, seed: u64) -> Result<()
     })?;
     drop(server);
 
-    // A server that has not yet met anybody: what earlier connections left behind would be used again.
+    // A server that has met everybody once, one at a time: the caches of its store are full, which is no association's
+    // doing, and no more is left behind to be used again than one connection needs.
     let server = installation.serve();
+    load::each(1, &credentials, |credential| {
+        server.named(credential, || {
+            let mut stream = load::open(server.address(), credential)?;
+            server.ask(&mut stream, credential)?;
+            load::close(&mut stream);
+            Ok(())
+        })
+    })?;
     let (resident, threads) = figures(&server)?;
     eprintln!("opening {count} associations, one request each");
     let held = Mutex::new(Vec::new());
