@@ -612,6 +612,16 @@ fn doctor_looks_at_certificates() {
     let key = world.path("server.key");
     let only_ours = || fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
     only_ours();
+    let enrol = [
+        "credential",
+        "add",
+        "--certificate-name",
+        "device:0.2.481.1.100.3030.10011",
+        "--ae-id",
+        "//example.org/in-cse/Clamp",
+    ];
+    drop(world.run(&enrol).success());
+    finds(&doctor(&world, &text), "credentials", "fine", &["1 usable"]);
     let found = doctor(&world, &text);
     for (check, words) in [
         ("certificate", "belongs to its key, good until"),

@@ -1,7 +1,7 @@
 use cse::{ServiceSubscription, SubscriptionState};
-use identity::{Credential, CredentialState, Function};
+use identity::{CredentialState, Function, Validity};
 use onem2m::time::Timestamp;
-use store::{CredentialPage, Credentials as _, Store, StoreError};
+use store::{CredentialPage, Credentials as _, EnrolmentPage, Enrolments as _, Store, StoreError};
 
 use super::{Finding, SOON};
 use crate::config::Config;
@@ -37,10 +37,10 @@ struct Several {
 }
 
 impl Several {
-    fn add(&mut self, credential: &Credential) {
+    fn add(&mut self, name: &str) {
         self.count += 1;
         if self.names.len() < NAMED {
-            self.names.push(credential.psk_identity.to_string());
+            self.names.push(name.to_owned());
         }
     }
 
@@ -65,26 +65,39 @@ fn count(store: &Store, now: Timestamp) -> Result<Tally, StoreError> {
     loop {
         let page = CredentialPage { function: Function::Cse, after: after.take(), limit: store::MAX_PAGE };
         let rows = store.read_blocking(move |records| records.credentials(&page))?;
-        let Some(last) = rows.last() else { return Ok(tally) };
+        let Some(last) = rows.last() else { break };
         after = Some(last.credential.psk_identity.as_str().to_owned());
-        rows.iter().for_each(|row| tally.add(&row.credential, now));
+        for row in &rows {
+            let key = &row.credential;
+            tally.add(key.psk_identity.as_str(), key.facts().validity(), key.allow_short_key, now);
+        }
+    }
+    loop {
+        let page = EnrolmentPage { function: Function::Cse, after: after.take(), limit: store::MAX_PAGE };
+        let rows = store.read_blocking(move |records| records.enrolments(&page))?;
+        let Some(last) = rows.last() else { return Ok(tally) };
+        after = Some(last.enrolment.credential_id.as_str().to_owned());
+        for row in &rows {
+            let enrolment = &row.enrolment;
+            tally.add(enrolment.credential_id.as_str(), enrolment.facts().validity(), false, now);
+        }
     }
 }
 
 impl Tally {
-    fn add(&mut self, credential: &Credential, now: Timestamp) {
-        if credential.state == CredentialState::Revoked {
+    fn add(&mut self, name: &str, validity: Validity, may_be_short: bool, now: Timestamp) {
+        if validity.state == CredentialState::Revoked {
             self.revoked += 1;
             return;
         }
-        match credential.not_after {
-            Some(end) if end < now => return self.expired.add(credential),
-            Some(end) if end < now.saturating_add(SOON) => self.expiring.add(credential),
+        match validity.not_after {
+            Some(end) if end < now => return self.expired.add(name),
+            Some(end) if end < now.saturating_add(SOON) => self.expiring.add(name),
             _ => {}
         }
         self.usable += 1;
-        if credential.allow_short_key {
-            self.short.add(credential);
+        if may_be_short {
+            self.short.add(name);
         }
     }
 
@@ -138,18 +151,9 @@ fn judge_rules(state: &SubscriptionState, mode: ServiceSubscription) -> Finding 
 mod tests {
     use super::{super::State, *};
 
-    fn credential(name: &str, not_after: Option<&str>) -> Credential {
-        Credential {
-            function: Function::Cse,
-            psk_identity: name.parse().unwrap(),
-            credential_id: keys::CredentialId::saef_key(&name.parse().unwrap()),
-            kind: onem2m::id::EntityKind::Ae,
-            entity: None,
-            state: CredentialState::Active,
-            not_after: not_after.map(|time| time.parse().unwrap()),
-            version: 1,
-            allow_short_key: false,
-        }
+    fn until(not_after: Option<&str>) -> Validity {
+        let not_after = not_after.map(|time| time.parse().unwrap());
+        Validity { function: Function::Cse, state: CredentialState::Active, not_after, version: 1 }
     }
 
     #[test]
@@ -162,15 +166,12 @@ mod tests {
             ("c@x.org", Some("20260630T000000")),
             ("d@x.org", Some("20260601T115959")),
         ] {
-            tally.add(&credential(name, end), now);
+            tally.add(name, until(end), false, now);
         }
         for number in 0..5 {
-            tally.add(
-                &Credential { allow_short_key: true, ..credential(&format!("s{number}@x.org"), None) },
-                now,
-            );
+            tally.add(&format!("s{number}@x.org"), until(None), true, now);
         }
-        tally.add(&Credential { state: CredentialState::Revoked, ..credential("r@x.org", None) }, now);
+        tally.add("r@x.org", Validity { state: CredentialState::Revoked, ..until(None) }, false, now);
         let found: Vec<String> = tally.findings().into_iter().map(|finding| finding.found).collect();
         assert_eq!(
             found,
