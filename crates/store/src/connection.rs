@@ -2,7 +2,7 @@
 
 use std::{
     io::ErrorKind,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
 
@@ -132,29 +132,47 @@ fn inspect(path: &Path) -> Result<Contents, OpenError> {
     if !facts.is_file() || facts.len() < SMALLEST_PAGE {
         return Err(OpenError::NotADatabase { path: path.to_owned() });
     }
-    let mut journal = path.as_os_str().to_owned();
-    journal.push("-journal");
     // A first start was interrupted: what the file says counts only once SQLite has undone it.
-    if !Path::new(&journal).exists() {
-        let (application_id, found) = peek(path)?;
+    if !beside(path, "-journal").exists()
+        && let Some((application_id, found)) = peek(path)?
+    {
         judge(path, application_id, found)?;
     }
     Ok(Contents::Database)
 }
 
-/// Application and schema version as the file has them, the log not considered.
+/// The file that SQLite keeps beside the database under this ending.
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+/// Application and schema version as the file has them, the log not considered. `None` if they cannot be told without
+/// the log: it is being carried into the file, or was when its program was killed, and the first page tells already how
+/// long the file is going to be. Then what SQLite makes of both together counts.
 ///
 /// Opened as immutable, nothing is locked, recovered or written. Reading the header with our own file handle
 /// would be simpler, but closing that drops every lock that this process holds on the file (POSIX), those of
 /// another open store included; SQLite takes care of that for its own handles.
-fn peek(path: &Path) -> Result<(i32, i32), OpenError> {
+fn peek(path: &Path) -> Result<Option<(i32, i32)>, OpenError> {
     let flags =
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let number = |connection: &Connection, name| connection.pragma_query_value(None, name, |row| row.get(0));
-    let found = Connection::open_with_flags(uri(path), flags).and_then(|connection| {
+    let look = || {
+        let connection = Connection::open_with_flags(uri(path), flags)?;
         Ok((number(&connection, "application_id")?, number(&connection, "user_version")?))
-    });
-    found.map_err(|error| match error.sqlite_error_code() {
+    };
+    let damaged = |found: &Result<_, rusqlite::Error>| matches!(found, Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseCorrupt));
+    let mut found = look();
+    if damaged(&found) {
+        if beside(path, "-wal").exists() {
+            return Ok(None);
+        }
+        // Whoever carried the log into the file may have come to the end in between.
+        found = look();
+    }
+    found.map(Some).map_err(|error| match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::NotADatabase) => OpenError::NotADatabase { path: path.to_owned() },
         _ => OpenError::Unreadable { path: path.to_owned(), reason: error.to_string() },
     })

@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use sha2::{Digest as _, Sha256};
-use store::{KekError, KekSource, OpenError, Options, ResourcesMut as _, Store, StoreError};
+use store::{KekError, KekSource, OpenError, Options, Resources as _, ResourcesMut as _, Store, StoreError};
 
 use crate::support::{Database, resource};
 
@@ -83,6 +83,39 @@ fn a_newer_schema_that_is_still_in_the_log_is_left_alone() {
     let expected = OpenError::NewerSchema { path: copy.path(), found: 99, supported: 5 };
     assert_eq!(error, StoreError::Open(expected));
     assert_eq!((main(&copy), log(&copy)), before);
+}
+
+/// A program was killed while it carried its log into the file, and had written the first page, which tells how long the
+/// file is going to be. Who only opens a store that a server is using can meet the same moment.
+#[test]
+fn a_file_that_is_shorter_than_it_says_is_read_with_its_log() {
+    const PAGE: usize = 4096;
+    let database = filled();
+    let store = database.open();
+    let children = |number: usize| resource(&format!("child{number}"), "base");
+    store
+        .write_blocking("grow", move |tx| (0..200).try_for_each(|number| tx.insert(&children(number))))
+        .unwrap();
+    let copy = Database::new();
+    for name in ["attache.db", "attache.db-wal", "attache.db.kek"] {
+        fs::copy(database.folder.path().join(name), copy.folder.path().join(name)).unwrap();
+    }
+    let log = fs::read(copy.folder.path().join("attache.db-wal")).unwrap();
+    let mut file = fs::read(copy.path()).unwrap();
+    // A header of 32 octets; then each page behind its number and 20 octets more.
+    let first = log[32..].chunks(24 + PAGE).rfind(|frame| frame[..4] == 1_u32.to_be_bytes()).unwrap();
+    file[..PAGE].copy_from_slice(&first[24..]);
+    let pages = u32::from_be_bytes(file[28..32].try_into().unwrap());
+    assert!(usize::try_from(pages).unwrap() * PAGE > file.len());
+    fs::write(copy.path(), &file).unwrap();
+    let store = copy.open();
+    let found = store.read_blocking(|reader| reader.children("base", None, 1000)).unwrap();
+    assert_eq!(found.len(), 200);
+    store.close();
+    // Without its log such a file is damaged.
+    fs::write(copy.path(), &file).unwrap();
+    let error = refused(&copy);
+    assert!(error.to_string().contains("malformed"), "{error}");
 }
 
 #[test]
