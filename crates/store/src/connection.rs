@@ -163,9 +163,10 @@ fn peek(path: &Path) -> Result<Option<(i32, i32)>, OpenError> {
         let connection = Connection::open_with_flags(uri(path), flags)?;
         Ok((number(&connection, "application_id")?, number(&connection, "user_version")?))
     };
-    let damaged = |found: &Result<_, rusqlite::Error>| matches!(found, Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseCorrupt));
+    let damaged =
+        |error: &rusqlite::Error| error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseCorrupt);
     let mut found = look();
-    if damaged(&found) {
+    if found.as_ref().is_err_and(damaged) {
         if beside(path, "-wal").exists() {
             return Ok(None);
         }
