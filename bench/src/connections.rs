@@ -30,7 +30,10 @@ pub(crate) struct Arguments {
     /// A round of one server ends after this time.
     #[arg(long, default_value_t = 20)]
     seconds: u64,
-    /// Servers to measure.
+    /// The clients of attache do not say in their request that it is their last.
+    #[arg(long)]
+    keep_alive: bool,
+    /// Servers to measure. `NAME=PATH` is another attache binary, to be compared under that name.
     #[arg(long, value_delimiter = ',', default_value = "attache,mosquitto,stunnel")]
     servers: Vec<String>,
 }
@@ -60,7 +63,7 @@ struct Running<'a> {
 /// else the machine does falls on all of them.
 fn measure(
     arguments: &Arguments,
-    attache: &Path,
+    attache_binary: &Path,
     seed: u64,
     sizes: &[Credentials],
 ) -> Result<Vec<Measured>, Error> {
@@ -70,16 +73,23 @@ fn measure(
         for name in &arguments.servers {
             let size = credentials.len();
             eprintln!("{name}: starting with {size} credentials");
-            let place = directory.path().join(format!("{name}-{size}"));
+            let place = directory.path().join(running.len().to_string());
             std::fs::create_dir(&place).map_err(Error::io(format!("make {}", place.display())))?;
+            let attache = |binary| {
+                let server = Attache::start(binary, credentials, &place)?;
+                Ok(if arguments.keep_alive { server.kept_alive() } else { server })
+            };
             let server: Box<dyn Server> = match name.as_str() {
-                "attache" => Box::new(Attache::start(attache, credentials, &place)?),
+                "attache" => Box::new(attache(attache_binary)?),
                 "mosquitto" => Box::new(Mosquitto::start(credentials, &place)?),
                 "stunnel" => Box::new(Stunnel::start(credentials, &place)?),
-                other => return Err(Error::UnknownServer(other.to_owned())),
+                other => match other.split_once('=') {
+                    Some((_, binary)) => Box::new(attache(Path::new(binary))?),
+                    None => return Err(Error::UnknownServer(other.to_owned())),
+                },
             };
-            let measured = Measured::new(server.name(), size);
-            running.push(Running { server, credentials, measured });
+            let name = name.split('=').next().unwrap_or_default();
+            running.push(Running { server, credentials, measured: Measured::new(name, size) });
         }
     }
     let mut load = Load {
@@ -99,8 +109,7 @@ fn measure(
             let done = load.put_on(server.as_ref(), credentials)?;
             let used = proc::cpu(&server.processes())?.saturating_sub(before);
             measured.add_round(done, used);
-            let (name, size) = (server.name(), credentials.len());
-            eprintln!("{name} with {size}: round {}: {done} connections, {used:?} CPU", round + 1);
+            eprintln!("{measured}: round {}: {done} connections, {used:?} CPU", round + 1);
         }
     }
     for Running { server, measured, .. } in &mut running {

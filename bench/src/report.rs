@@ -6,7 +6,7 @@ use std::time::Duration;
 /// What was measured of one server with one set of credentials.
 #[derive(Debug, Clone)]
 pub(crate) struct Measured {
-    server: &'static str,
+    server: String,
     credentials: usize,
     connections: usize,
     /// Nanoseconds of CPU per connection, one for each round.
@@ -21,8 +21,8 @@ pub(crate) struct Report {
 }
 
 impl Measured {
-    pub(crate) fn new(server: &'static str, credentials: usize) -> Self {
-        Self { server, credentials, connections: 0, rounds: Vec::new(), resident_kib: 0 }
+    pub(crate) fn new(server: &str, credentials: usize) -> Self {
+        Self { server: server.to_owned(), credentials, connections: 0, rounds: Vec::new(), resident_kib: 0 }
     }
 
     pub(crate) fn add_round(&mut self, connections: usize, used: Duration) {
@@ -58,6 +58,13 @@ impl Report {
     }
 }
 
+/// Which server with how many credentials.
+impl fmt::Display for Measured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} with {}", self.server, self.credentials)
+    }
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
@@ -90,7 +97,7 @@ impl fmt::Display for Report {
 mod tests {
     use super::*;
 
-    fn measured(server: &'static str, rounds: &[(usize, u64)]) -> Measured {
+    fn measured(server: &str, rounds: &[(usize, u64)]) -> Measured {
         let mut measured = Measured::new(server, 10);
         for &(connections, milliseconds) in rounds {
             measured.add_round(connections, Duration::from_millis(milliseconds));

@@ -52,7 +52,7 @@ impl Installation {
     pub(crate) fn serve(&self) -> Attache {
         let process = Process::spawn(self.command(&["serve"]));
         let address = process.wait_for_line("its address", address_in);
-        Attache { process, address }
+        Attache { process, address, kept_alive: false }
     }
 
     /// How many AEs the store holds, at most `limit`.
@@ -84,6 +84,8 @@ impl Installation {
 pub(crate) struct Attache {
     process: Process,
     address: SocketAddr,
+    /// Its clients do not say that their request is the last.
+    kept_alive: bool,
 }
 
 impl Attache {
@@ -97,6 +99,11 @@ impl Attache {
             })?;
         }
         Ok(server)
+    }
+
+    /// Its clients leave without having said so in the request.
+    pub(crate) fn kept_alive(self) -> Self {
+        Self { kept_alive: true, ..self }
     }
 
     /// Says of an error which device it befell.
@@ -146,9 +153,11 @@ impl Server for Attache {
 
     fn ask(&self, stream: &mut SslStream<TcpStream>, credential: &Credential) -> Result<(), ConnectionError> {
         let Credential { stem, .. } = credential;
+        // As an MQTT client says DISCONNECT.
+        let last = if self.kept_alive { "" } else { "Connection: close\r\n" };
         let request = format!(
             "GET /{stem} HTTP/1.1\r\nHost: {}\r\nX-M2M-Origin: {stem}\r\nX-M2M-RI: own\r\nX-M2M-RVI: 3\r\n\
-             Accept: application/json\r\n\r\n",
+             Accept: application/json\r\n{last}\r\n",
             self.address
         );
         write(stream, request.as_bytes())?;
