@@ -4,13 +4,11 @@
 
 mod support;
 
-use std::{collections::BTreeSet, fs, process::Command};
+use std::collections::BTreeSet;
 
-use support::{Device, World};
-use testkit::{require, wait_until};
+use support::{Device, World, traced};
 use tokio::task::JoinSet;
 
-const TRACE: &str = "trace.txt";
 /// Everything that writes to a file or a socket, or makes a file durable.
 const CALLS: &str = "trace=fdatasync,fsync,sync_file_range,msync,pwrite64,pwritev,pwritev2,write,writev,sendto,sendmsg,\
                      sendmmsg,sendfile";
@@ -91,11 +89,7 @@ async fn a_batch_is_flushed_before_its_first_acknowledgement() {
     let mut world = World::prepared("[log]\nlevel = \"warn\"\n");
     let devices: Vec<Device> = (FIRST..FIRST + ALONE + WAVES * IN_A_WAVE).map(Device::numbered).collect();
     world.import(&devices);
-    let mut command = Command::new(require("strace", "strace"));
-    // The registrar stays our own child (`-D`): signals go to it and not to strace.
-    command.args(["-D", "-f", "-yy", "-s", "8192", "-o", TRACE, "-e", CALLS]);
-    command.args([env!("CARGO_BIN_EXE_attache"), "serve", "--json"]);
-    world.serve_as(command);
+    traced::serve(&mut world, CALLS);
     let (alone, waves) = devices.split_at(ALONE);
     for device in alone {
         register(&world, std::slice::from_ref(device)).await;
@@ -103,17 +97,7 @@ async fn a_batch_is_flushed_before_its_first_acknowledgement() {
     for wave in waves.chunks(IN_A_WAVE) {
         register(&world, wave).await;
     }
-    // Short process numbers are padded.
-    let server = world.server_id().to_string();
-    let is_end = |line: &str| {
-        line.split_once(' ')
-            .is_some_and(|(process, what)| process == server && what.trim() == "+++ exited with 0 +++")
-    };
-    drop(world.stop().success());
-    let trace = wait_until("the end of the trace", || {
-        let trace = fs::read_to_string(world.path(TRACE)).ok()?;
-        trace.lines().any(is_end).then_some(trace)
-    });
+    let trace = traced::stop(&mut world);
 
     let (mut flushing, mut logged, mut durable) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     let mut answered = 0;

@@ -7,6 +7,7 @@ pub(crate) mod flood;
 pub(crate) mod foreign;
 pub(crate) mod handmade;
 pub(crate) mod pair;
+pub(crate) mod traced;
 
 use std::{
     fs,

@@ -117,8 +117,7 @@ async fn request(arguments: DeviceRequest, json: bool) -> Done {
     }
     attachment.identify().await.map_err(|error| failed(&file, error))?;
     keep_session(&file, &mut attachment)?;
-    let response = attachment.request(&request).await.map_err(|error| failed(&file, error))?;
-    attachment.close().await;
+    let response = attachment.last_request(&request).await.map_err(|error| failed(&file, error))?;
     answer(&response, json)
 }
 

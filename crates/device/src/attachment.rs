@@ -131,6 +131,14 @@ impl Attachment {
         Ok(self.connection.request(request).await?)
     }
 
+    /// Like [`request`](Self::request), and tells the registrar that nothing follows; the association ends.
+    ///
+    /// # Errors
+    /// [`DeviceError::Transport`] if no answer came.
+    pub async fn last_request(self, request: &Request) -> Result<Response, DeviceError> {
+        Ok(self.connection.last_request(request).await?)
+    }
+
     /// Whether the association is still there, as far as is known.
     #[must_use]
     pub fn is_open(&self) -> bool {

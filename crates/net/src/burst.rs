@@ -146,6 +146,9 @@ impl AsyncWrite for Burst<'_> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.phase.is_parting() {
+            self.stream.part();
+        }
         let flushed = Pin::new(&mut *self.stream).poll_flush(context);
         if let Poll::Ready(Ok(())) = flushed {
             self.phase.flushed();

@@ -4,7 +4,11 @@ use association::{Association, ClientContext, ClientPsk, ClientSession, Handshak
 use binding::http::{HttpError, request_to_http, response_from_http};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::{body::Incoming, client::conn::http1};
+use hyper::{
+    body::Incoming,
+    client::conn::http1,
+    header::{CONNECTION, HeaderValue},
+};
 use hyper_util::rt::TokioIo;
 use onem2m::primitive::{Request, Response};
 use thiserror::Error;
@@ -298,11 +302,20 @@ impl HttpConnection {
     /// [`NetError::Timeout`]. After the last three the connection is of no use any more.
     pub async fn request(&mut self, request: &Request) -> Result<Response, NetError> {
         let message = request_to_http(request, &self.address)?.map(Full::new);
-        let limit = self.limits.request_deadline;
-        match timeout(limit, self.exchange(message)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(late(&self.address, "the answer", limit)),
-        }
+        self.exchange_in_time(message).await
+    }
+
+    /// Sends a request that says that it is the last (RFC 9112 §9.6), waits for its answer, and closes the
+    /// association in order. A registrar of ours sends its answer and the end in one packet.
+    ///
+    /// # Errors
+    /// As [`request`](Self::request).
+    pub async fn last_request(mut self, request: &Request) -> Result<Response, NetError> {
+        let mut message = request_to_http(request, &self.address)?.map(Full::new);
+        message.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        let answer = self.exchange_in_time(message).await;
+        self.close().await;
+        answer
     }
 
     /// Closes the association in order.
@@ -311,6 +324,14 @@ impl HttpConnection {
         // With its last sender gone hyper says goodbye and ends.
         drop(sender);
         let _ = timeout(limits.request_deadline, driver).await;
+    }
+
+    async fn exchange_in_time(&mut self, message: hyper::Request<Full<Bytes>>) -> Result<Response, NetError> {
+        let limit = self.limits.request_deadline;
+        match timeout(limit, self.exchange(message)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(late(&self.address, "the answer", limit)),
+        }
     }
 
     async fn exchange(&mut self, message: hyper::Request<Full<Bytes>>) -> Result<Response, NetError> {

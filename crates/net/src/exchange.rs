@@ -53,6 +53,10 @@ const HANDED_OVER: u8 = 2;
 const SENT: u8 = 3;
 /// This answer is the last of its connection.
 const LAST: u8 = 4;
+/// Like [`BUSY`], and the peer has said that it asks for nothing more.
+const BUSY_LAST: u8 = 5;
+/// Like [`HANDED_OVER`], and nothing follows.
+const PARTING: u8 = 6;
 
 impl Phase {
     /// The answer is on its way in full, and so was the request: the connection is between two requests.
@@ -84,9 +88,23 @@ impl Phase {
         self.now.store(BUSY, Ordering::Relaxed);
     }
 
+    /// Whether the answer that the peer has asked for as the last one is there in full.
+    pub(crate) fn is_parting(&self) -> bool {
+        self.now.load(Ordering::Relaxed) == PARTING
+    }
+
     fn handed_over(&self) {
         self.answered.fetch_add(1, Ordering::Relaxed);
-        let _ = self.now.compare_exchange(BUSY, HANDED_OVER, Ordering::Relaxed, Ordering::Relaxed);
+        let _ = self.now.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| match now {
+            BUSY => Some(HANDED_OVER),
+            BUSY_LAST => Some(PARTING),
+            _ => None,
+        });
+    }
+
+    /// The peer has said that the request under way is its last (RFC 9112 §9.6).
+    fn is_the_peers_last(&self) {
+        self.now.store(BUSY_LAST, Ordering::Relaxed);
     }
 
     fn ends_here(&self) {
@@ -156,7 +174,11 @@ impl<H: Handler> Desk<H> {
     /// Answers one request; never fails.
     pub(crate) async fn answer(self, request: hyper::Request<Incoming>) -> hyper::Response<Answer> {
         let (head, body) = request.into_parts();
-        let message = match self.read(body).await {
+        let last = asks_to_close(&head.headers);
+        if last {
+            self.phase.is_the_peers_last();
+        }
+        let mut message = match self.read(body).await {
             Ok(body) => {
                 let mut message = self.exchange(&head, &body).await;
                 if let Some(then) = &self.while_unbound {
@@ -174,6 +196,9 @@ impl<H: Handler> Desk<H> {
                 unread.to_http(&head.headers)
             }
         };
+        if last {
+            message.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         let phase = self.phase;
         message.map(|octets| Answer { octets, phase })
     }
@@ -211,6 +236,12 @@ impl<H: Handler> Desk<H> {
         let response = self.handler.handle(&self.channel, request).await;
         response_to_http(&response, serialization)
     }
+}
+
+/// Whether the peer asks for the connection to be closed after the answer (RFC 9112 §9.6).
+fn asks_to_close(headers: &HeaderMap) -> bool {
+    let options = headers.get_all(CONNECTION).into_iter().filter_map(|options| options.to_str().ok());
+    options.flat_map(|options| options.split(',')).any(|option| option.trim().eq_ignore_ascii_case("close"))
 }
 
 /// A body that was not read to its end.

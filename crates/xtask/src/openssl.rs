@@ -2,10 +2,11 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::thread;
 
 use rustix::fs::{FlockOperation, flock};
+
+use crate::step::{Step, StepError};
 
 /// Why there is no program.
 #[derive(Debug, thiserror::Error)]
@@ -14,10 +15,8 @@ pub(crate) enum BuildError {
     NoSource,
     #[error("cannot work in {path}")]
     Folder { path: PathBuf, source: std::io::Error },
-    #[error("cannot run {program}; perl, make and gcc are needed")]
-    Run { program: &'static str, source: std::io::Error },
-    #[error("{step} failed; {log} ends with:\n{end}")]
-    Step { step: String, log: PathBuf, end: String },
+    #[error("perl, make and gcc build it")]
+    Step(#[from] StepError),
 }
 
 /// Without what a client of the tests has no use for. `no-makedepend` because
@@ -66,36 +65,17 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
 
 fn build(work: &Path, log: &Path) -> Result<(), BuildError> {
     let jobs = format!("-j{}", thread::available_parallelism().map_or(1, usize::from));
-    let mut configure = vec!["./Configure"];
-    configure.extend(OPTIONS.split_whitespace());
-    let steps: [(&'static str, &[&str]); 3] = [
-        ("perl", &configure),
+    let configure = ["./Configure"].into_iter().chain(OPTIONS.split_whitespace());
+    let steps = [
+        Step::new("perl", configure),
         // One program alone does not ask for the headers that are made first.
-        ("make", &[&jobs, "build_generated"]),
-        ("make", &[&jobs, "apps/openssl"]),
+        Step::new("make", [&jobs, "build_generated"]),
+        Step::new("make", [&jobs, "apps/openssl"]),
     ];
-    for (tool, arguments) in steps {
-        let refuse = |source| BuildError::Folder { path: log.to_owned(), source };
-        let output = File::create(log).map_err(refuse)?;
-        let errors = output.try_clone().map_err(refuse)?;
-        let mut command = Command::new(tool);
-        command.args(arguments).current_dir(work).stdout(output).stderr(errors);
-        // Another make's job server is not for this one.
-        command.env_remove("MAKEFLAGS").env_remove("MFLAGS").env_remove("MAKELEVEL");
-        let status = command.status().map_err(|source| BuildError::Run { program: tool, source })?;
-        if !status.success() {
-            let said = fs::read(log).map_err(refuse)?;
-            let step = format!("{tool} {}", arguments.join(" "));
-            return Err(BuildError::Step { step, log: log.to_owned(), end: last_lines(&said) });
-        }
+    for step in steps {
+        step.run(work, log)?;
     }
     Ok(())
-}
-
-fn last_lines(said: &[u8]) -> String {
-    let said = String::from_utf8_lossy(said);
-    let lines: Vec<&str> = said.lines().collect();
-    lines.get(lines.len().saturating_sub(10)..).unwrap_or_default().join("\n")
 }
 
 #[cfg(test)]

@@ -62,6 +62,39 @@ async fn a_client_that_wants_to_close_is_closed() {
 }
 
 #[tokio::test]
+async fn a_last_request_may_come_with_others() {
+    let mut stage = Stage::open(patient());
+    let mut raw = stage.raw(LIGHT).await;
+    let last = get("/in-cse", "r2").replace("Host: x", "Host: x\r\nConnection: TE, Close");
+    raw.say(&format!("{}{last}", get("/in-cse", "r1"))).await;
+    let (answers, end) = raw.hear_out().await;
+    assert!(answers.contains("x-m2m-ri: r1\r\n") && answers.contains("x-m2m-ri: r2\r\n"), "{answers}");
+    end.unwrap();
+    assert_eq!(stage.end().await.requests, 2);
+}
+
+#[tokio::test]
+async fn a_last_answer_that_is_long_comes_whole() {
+    let stage = Stage::open(patient());
+    let mut raw = stage.raw(LIGHT).await;
+    raw.say(&get("/much", "r1").replace("Host: x", "Host: x\r\nConnection: close")).await;
+    let (answer, end) = raw.hear_out().await;
+    assert!(answer.len() > 32 << 20 && answer.ends_with('}'), "{} octets", answer.len());
+    end.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_may_say_that_a_request_is_its_last() {
+    let mut stage = Stage::open(patient());
+    let mut light = stage.connect(LIGHT, 7).await.unwrap();
+    light.request(&request("/in-cse")).await.unwrap();
+    let answer = light.last_request(&request("/in-cse/server")).await.unwrap();
+    assert_eq!(answer.rsc, ResponseStatusCode::Ok);
+    let end = stage.end().await;
+    assert_eq!((end.reason, end.requests), (EndReason::PeerClosed, 2));
+}
+
+#[tokio::test]
 async fn a_malformed_request_is_answered_and_the_association_goes_on() {
     let stage = Stage::open(patient());
     let mut raw = stage.raw(LIGHT).await;
