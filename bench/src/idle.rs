@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use crate::credentials::Credentials;
 use crate::load;
-use crate::servers::{Installation, Server};
+use crate::servers::{Installation, Server, Settings};
 use crate::{Error, allow_open_files, directory, proc};
 
 /// Files that a process has open beside its connections.
@@ -28,23 +28,19 @@ pub(crate) fn run(arguments: &Arguments, attache: &Path, seed: u64) -> Result<()
     let devices = usize::try_from(count).unwrap_or(usize::MAX);
     let credentials = Credentials::new(devices, devices, seed);
     let limits = format!("associations = {count}\nper_address = {count}\nhalf_open = {count}");
-    let installation = Installation::new(attache, &credentials, directory.path(), &limits)?;
+    let settings = Settings { limits: &limits, ..Settings::default() };
+    let installation = Installation::new(attache, &credentials, directory.path(), &settings)?;
 
     eprintln!("registering {count} devices");
     let server = installation.serve();
-    load::each(CLIENTS, &credentials, |credential| {
-        server.named(credential, || {
-            let mut stream = load::open(server.address(), credential)?;
-            server.register(&mut stream, credential)
-        })
-    })?;
+    server.register_all(CLIENTS, &credentials)?;
     drop(server);
 
     // A server that has met everybody once, one at a time: the caches of its store are full, which is no association's
     // doing, and no more is left behind to be used again than one connection needs.
     let server = installation.serve();
     load::each(1, &credentials, |credential| {
-        server.named(credential, || {
+        server.named(&credential.identity, || {
             let mut stream = load::open(server.address(), credential)?;
             server.ask(&mut stream, credential)?;
             load::close(&mut stream);
@@ -55,7 +51,7 @@ pub(crate) fn run(arguments: &Arguments, attache: &Path, seed: u64) -> Result<()
     eprintln!("opening {count} associations, one request each");
     let held = Mutex::new(Vec::new());
     load::each(CLIENTS, &credentials, |credential| {
-        server.named(credential, || {
+        server.named(&credential.identity, || {
             let mut stream = load::open(server.address(), credential)?;
             server.ask(&mut stream, credential)?;
             held.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(stream);

@@ -40,10 +40,12 @@ pub(crate) enum ConnectionError {
     Openssl(#[from] openssl::error::ErrorStack),
     #[error("the handshake failed: {0}")]
     Handshake(String),
-    #[error("negotiated {suite} in {version} instead of {SUITE} in TLSv1.2")]
-    Suite { suite: String, version: &'static str },
-    #[error("the session was resumed")]
-    Resumed,
+    #[error("negotiated {suite} in {version} instead of {wanted} in TLSv1.2")]
+    Suite { suite: String, version: &'static str, wanted: &'static str },
+    #[error("the session was {}resumed", if *.resumed { "" } else { "not " })]
+    Session { resumed: bool },
+    #[error("the handshake should have been refused")]
+    Admitted,
     #[error("unexpected answer: {0}")]
     Answer(String),
 }
@@ -51,6 +53,16 @@ pub(crate) enum ConnectionError {
 impl Load {
     /// Opens connections until there were enough or the time is over, and returns how many there were.
     pub(crate) fn put_on(&self, server: &dyn Server, credentials: &Credentials) -> Result<usize, Error> {
+        self.repeat(credentials.sample(), |credential| connect_once(server, credential))
+    }
+
+    /// Does `visit`, each time with one that is drawn from `all`, until it was done often enough or the time is over, and
+    /// returns how often that was.
+    pub(crate) fn repeat<T: Sync>(
+        &self,
+        all: &[T],
+        visit: impl Fn(&T) -> Result<(), Error> + Sync,
+    ) -> Result<usize, Error> {
         let begun = AtomicUsize::new(0);
         #[expect(clippy::disallowed_methods, reason = "bounds a round; what is measured is CPU time")]
         let start = Instant::now();
@@ -58,15 +70,15 @@ impl Load {
             let clients: Vec<_> = (0_u64..)
                 .take(self.clients)
                 .map(|client| {
-                    let begun = &begun;
+                    let (begun, visit) = (&begun, &visit);
                     let mut draws = Draws::seeded(self.seed.wrapping_mul(1_000).wrapping_add(client));
                     scope.spawn(move || {
                         let mut done = 0;
                         while begun.fetch_add(1, Ordering::Relaxed) < self.connections
                             && start.elapsed() < self.span
                         {
-                            let Some(credential) = draws.choose(credentials.sample()) else { break };
-                            connect_once(server, credential)?;
+                            let Some(one) = draws.choose(all) else { break };
+                            visit(one)?;
                             done += 1;
                         }
                         Ok(done)
@@ -118,12 +130,35 @@ pub(crate) fn open(
     address: SocketAddr,
     credential: &Credential,
 ) -> Result<SslStream<TcpStream>, ConnectionError> {
+    open_with(SUITE, address, credential)
+}
+
+/// The same with another suite.
+pub(crate) fn open_with(
+    suite: &'static str,
+    address: SocketAddr,
+    credential: &Credential,
+) -> Result<SslStream<TcpStream>, ConnectionError> {
+    handshake(address, suite, &context(suite, credential)?, None)
+}
+
+/// A new TCP connection and a handshake with this suite, which resumes `session` if there is one and is a full one
+/// otherwise.
+pub(crate) fn handshake(
+    address: SocketAddr,
+    wanted: &'static str,
+    context: &SslContext,
+    session: Option<&[u8]>,
+) -> Result<SslStream<TcpStream>, ConnectionError> {
     let tcp = TcpStream::connect(address)?;
     tcp.set_nodelay(true)?;
     tcp.set_read_timeout(Some(PATIENCE))?;
     tcp.set_write_timeout(Some(PATIENCE))?;
-    let context = context(credential)?;
-    let stream = Ssl::new(&context)?.connect(tcp).map_err(|error| match error {
+    let mut ssl = Ssl::new(context)?;
+    if let Some(session) = session {
+        ossl::offer_session(&mut ssl, session)?;
+    }
+    let stream = ssl.connect(tcp).map_err(|error| match error {
         HandshakeError::SetupFailure(stack) => ConnectionError::Openssl(stack),
         HandshakeError::Failure(stream) | HandshakeError::WouldBlock(stream) => {
             ConnectionError::Handshake(stream.error().to_string())
@@ -131,22 +166,28 @@ pub(crate) fn open(
     })?;
     let ssl = stream.ssl();
     let suite = ssl.current_cipher().map_or("none", |cipher| cipher.name());
-    if suite != SUITE || ssl.version2() != Some(SslVersion::TLS1_2) {
-        return Err(ConnectionError::Suite { suite: suite.to_owned(), version: ssl.version_str() });
+    if suite != wanted || ssl.version2() != Some(SslVersion::TLS1_2) {
+        return Err(ConnectionError::Suite { suite: suite.to_owned(), version: ssl.version_str(), wanted });
     }
-    if ssl.session_reused() {
-        return Err(ConnectionError::Resumed);
+    let resumed = ssl.session_reused();
+    if resumed != session.is_some() {
+        return Err(ConnectionError::Session { resumed });
     }
     Ok(stream)
 }
 
-/// The one suite, the one version, and nothing to resume from. A context of its own for every connection, as a
-/// device would have.
-fn context(credential: &Credential) -> Result<SslContext, openssl::error::ErrorStack> {
-    let mut builder: SslContextBuilder = SslContext::builder(SslMethod::tls_client())?;
+/// A client with one suite and the one version.
+pub(crate) fn client(suite: &str) -> Result<SslContextBuilder, openssl::error::ErrorStack> {
+    let mut builder = SslContext::builder(SslMethod::tls_client())?;
     builder.set_min_proto_version(Some(SslVersion::TLS1_2))?;
     builder.set_max_proto_version(Some(SslVersion::TLS1_2))?;
-    builder.set_cipher_list(SUITE)?;
+    builder.set_cipher_list(suite)?;
+    Ok(builder)
+}
+
+/// Nothing to resume from. A context of its own for every connection, as a device would have.
+fn context(suite: &str, credential: &Credential) -> Result<SslContext, openssl::error::ErrorStack> {
+    let mut builder = client(suite)?;
     builder.set_options(SslOptions::NO_TICKET);
     builder.set_session_cache_mode(SslSessionCacheMode::OFF);
     let (identity, key) = (credential.identity.clone(), credential.key);
@@ -222,5 +263,32 @@ mod tests {
         let said = server.finish().stdout;
         assert!(said.contains("2 server accepts (SSL_accept())"), "{said}");
         assert!(!said.contains("PSK warning"), "{said}");
+    }
+
+    #[test]
+    fn whoever_wants_to_resume_is_told_when_the_server_does_not() {
+        let credentials = Credentials::new(1, 1, 1);
+        let credential = &credentials.sample()[0];
+        let mut context = client(SUITE).expect("a client");
+        let (identity, key) = (credential.identity.clone(), credential.key);
+        context.set_psk_client_callback(move |_, _, identity_out, key_out| {
+            identity_out[..identity.len()].copy_from_slice(identity.as_bytes());
+            identity_out[identity.len()] = 0;
+            key_out[..key.len()].copy_from_slice(&key);
+            Ok(key.len())
+        });
+        let context = context.build();
+        let (_first, address) = server(credential);
+        let mut stream = handshake(address, SUITE, &context, None).expect("a full handshake");
+        let session = stream.ssl().session().expect("a session").to_der().expect("its octets");
+        close(&mut stream);
+        drop(stream);
+        handshake(address, SUITE, &context, Some(&session)).expect("a resumed session");
+
+        let (_second, address) = server(credential);
+        let anew = handshake(address, SUITE, &context, Some(&session)).err();
+        assert!(matches!(anew, Some(ConnectionError::Session { resumed: false })), "{anew:?}");
+        let other = handshake(address, "PSK-AES128-GCM-SHA256", &context, None).err();
+        assert!(matches!(other, Some(ConnectionError::Suite { .. })), "{other:?}");
     }
 }

@@ -5,9 +5,10 @@
 //! start          time from its start to the first handshake, and memory, per number of credentials
 //! idle           memory and threads of thousands of associations that say nothing
 //! registrations  durable registrations per CPU-second
+//! exercise       no measurement: a bit of everything, of which a build for production learns what is done often
 //! ```
 //!
-//! Every connection of every measurement is a new TCP connection with a full TLS 1.2 handshake and
+//! Every connection of every measurement, `exercise` apart, is a new TCP connection with a full TLS 1.2 handshake and
 //! `TLS_PSK_WITH_AES_128_CBC_SHA256`; the client asserts that it got that suite, and that the session is no
 //! resumed one. BENCHMARKS.md says how to run this and what came out.
 //!
@@ -17,11 +18,13 @@
 //! load.rs           connections from several threads
 //! proc.rs           CPU time and memory of process trees
 //! connections.rs … registrations.rs   one measurement each
+//! exercise.rs       the bit of everything
 //! report.rs         medians and the table
 //! ```
 
 mod connections;
 mod credentials;
+mod exercise;
 mod idle;
 mod load;
 mod proc;
@@ -58,6 +61,9 @@ enum Measurement {
     Idle(idle::Arguments),
     /// Durable AE registrations of attache, handshake included, per second of its CPU time.
     Registrations(registrations::Arguments),
+    /// Measures nothing: puts load of every kind on attache, in the proportions of a deployment. `cargo xtask release`
+    /// optimises for what it does then.
+    Exercise(exercise::Arguments),
     /// The HTTP server behind stunnel; started by `connections`.
     #[command(hide = true)]
     Web,
@@ -92,6 +98,7 @@ fn main() -> ExitCode {
         Measurement::Start(arguments) => start::run(arguments, &attache, seed),
         Measurement::Idle(arguments) => idle::run(arguments, &attache, seed),
         Measurement::Registrations(arguments) => registrations::run(arguments, &attache, seed),
+        Measurement::Exercise(arguments) => exercise::run(arguments, &attache, seed),
         Measurement::Web => servers::serve_web(),
     };
     match outcome {

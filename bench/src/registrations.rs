@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use crate::credentials::Credentials;
-use crate::load;
-use crate::servers::{Installation, Server};
+use crate::servers::{Installation, Server, Settings};
 use crate::{Error, directory, proc};
 
 #[derive(Debug, clap::Args)]
@@ -36,17 +35,10 @@ fn measure(arguments: &Arguments, attache: &Path, seed: u64) -> Result<String, E
     let Arguments { devices, clients, .. } = *arguments;
     let directory = directory()?;
     let credentials = Credentials::new(devices, devices, seed);
-    let installation = Installation::new(attache, &credentials, directory.path(), "")?;
+    let installation = Installation::new(attache, &credentials, directory.path(), &Settings::default())?;
     let server = installation.serve();
     let before = proc::cpu(&server.processes())?;
-    load::each(clients, &credentials, |credential| {
-        server.named(credential, || {
-            let mut stream = load::open(server.address(), credential)?;
-            server.register(&mut stream, credential)?;
-            load::close(&mut stream);
-            Ok(())
-        })
-    })?;
+    server.register_all(clients, &credentials)?;
     let used = proc::cpu(&server.processes())?.saturating_sub(before);
     // Dropping kills: what was acknowledged has to be there all the same.
     drop(server);

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::credentials::Credentials;
 use crate::load;
-use crate::servers::{Installation, Server};
+use crate::servers::{Installation, Operation, Server, Settings};
 use crate::{Error, directory, proc};
 
 /// Connections that are being opened at the same time.
@@ -46,19 +46,19 @@ fn measure(
 ) -> Result<String, Error> {
     let directory = directory()?;
     eprintln!("importing {size} credentials");
-    let installation = Installation::new(attache, credentials, directory.path(), "")?;
+    let installation = Installation::new(attache, credentials, directory.path(), &Settings::default())?;
     let mut times = Vec::new();
     let (mut first, mut later) = (0, 0);
     for (turn, credential) in credentials.sample().iter().cycle().take(arguments.starts.max(1)).enumerate() {
         #[expect(clippy::disallowed_methods, reason = "the time that somebody waits is what is measured")]
         let begun = Instant::now();
         let server = installation.serve();
-        let mut stream = server.named(credential, || load::open(server.address(), credential))?;
+        let mut stream = server.named(&credential.identity, || load::open(server.address(), credential))?;
         times.push(begun.elapsed());
         // Registered once; at further starts the registration is there.
-        server.named(credential, || {
+        server.named(&credential.identity, || {
             if turn < credentials.sample().len() {
-                server.register(&mut stream, credential)
+                server.request(&mut stream, &credential.stem, Operation::Register)
             } else {
                 server.ask(&mut stream, credential)
             }
@@ -67,7 +67,7 @@ fn measure(
         first = first.max(proc::resident(&server.processes())?);
         if turn + 1 == arguments.starts.max(1) {
             load::each(CLIENTS, credentials, |credential| {
-                server.named(credential, || load::open(server.address(), credential).map(drop))
+                server.named(&credential.identity, || load::open(server.address(), credential).map(drop))
             })?;
             later = proc::resident(&server.processes())?;
         }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use openssl::ssl::SslStream;
-use testkit::Process;
+use testkit::{Finished, Process};
 
 use super::{Server, http};
 use crate::Error;
@@ -17,33 +17,64 @@ use crate::load::{self, ConnectionError, write};
 const NAME: &str = "attache";
 
 /// The CSE that registers the devices, and the name of its `<CSEBase>`.
-const CSE: &str = "//bench.example/bench-cse";
+pub(crate) const CSE: &str = "//bench.example/bench-cse";
 const BASE: &str = "base";
+
+/// In what the configurations of the measurements differ; everything else is at its default.
+pub(crate) struct Settings<'a> {
+    /// What kind of CSE it is.
+    pub(crate) kind: &'a str,
+    /// Lines of the listener, and sections below it.
+    pub(crate) listener: &'a str,
+    /// Lines of `[limits]`.
+    pub(crate) limits: &'a str,
+}
+
+/// The one suite that all servers are measured with.
+impl Default for Settings<'_> {
+    fn default() -> Self {
+        Self { kind: "mn", listener: "suites = [\"TLS_PSK_WITH_AES_128_CBC_SHA256\"]", limits: "" }
+    }
+}
+
+/// What a device asks for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Operation {
+    /// CREATE of its `<AE>`.
+    Register,
+    /// RETRIEVE of it.
+    Retrieve,
+    /// UPDATE of its labels.
+    Update,
+    /// DELETE of it.
+    Deregister,
+}
 
 /// A store with the credentials in it, and the configuration file beside it.
 pub(crate) struct Installation {
     program: PathBuf,
+    place: PathBuf,
     configuration: PathBuf,
 }
 
 impl Installation {
-    /// Imports the credentials. `limits` is put into the configuration as it is.
+    /// Imports the credentials.
     pub(crate) fn new(
         program: &Path,
         credentials: &Credentials,
         place: &Path,
-        limits: &str,
+        settings: &Settings<'_>,
     ) -> Result<Self, Error> {
         let program = program.canonicalize().map_err(Error::io(format!(
             "find {}; build it with `cargo build --release`",
             program.display()
         )))?;
         let configuration = place.join("attache.toml");
-        std::fs::write(&configuration, settings(limits))
+        std::fs::write(&configuration, configured(settings))
             .map_err(Error::io(format!("write {}", configuration.display())))?;
         let list = place.join("credentials.csv");
         write_list(&list, credentials).map_err(Error::io(format!("write {}", list.display())))?;
-        let installation = Self { program, configuration };
+        let installation = Self { program, place: place.to_owned(), configuration };
         installation.run(installation.command(&["credential", "import"]).arg(&list))?;
         Ok(installation)
     }
@@ -63,9 +94,22 @@ impl Installation {
         Ok(listed.lines().count())
     }
 
+    /// Enrols the public key of the certificate in `file`, which stands for the AE with this stem.
+    pub(crate) fn enrol(&self, file: &str, stem: &str) -> Result<(), Error> {
+        let ae_id = format!("{CSE}/{stem}");
+        let arguments = ["--public-key", file, "--ae-id", ae_id.as_str()];
+        self.run(self.command(&["credential", "add"]).args(arguments)).map(drop)
+    }
+
+    /// Uses the development PKI beside the store.
+    pub(crate) fn pki(&self, arguments: &[&str]) -> Result<(), Error> {
+        let mut command = Command::new(&self.program);
+        self.run(command.arg("pki").args(arguments).current_dir(&self.place)).map(drop)
+    }
+
     fn command(&self, subcommand: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
-        command.args(subcommand).arg("--config").arg(&self.configuration);
+        command.args(subcommand).arg("--config").arg(&self.configuration).current_dir(&self.place);
         command
     }
 
@@ -91,13 +135,8 @@ pub(crate) struct Attache {
 impl Attache {
     /// The registrar, with the sample's AEs registered.
     pub(crate) fn start(program: &Path, credentials: &Credentials, place: &Path) -> Result<Self, Error> {
-        let server = Installation::new(program, credentials, place, "")?.serve();
-        for credential in credentials.sample() {
-            server.named(credential, || {
-                let mut stream = load::open(server.address, credential)?;
-                server.register(&mut stream, credential)
-            })?;
-        }
+        let server = Installation::new(program, credentials, place, &Settings::default())?.serve();
+        server.register_all(1, credentials)?;
         Ok(server)
     }
 
@@ -106,35 +145,71 @@ impl Attache {
         Self { kept_alive: true, ..self }
     }
 
-    /// Says of an error which device it befell.
-    pub(crate) fn named<T>(
-        &self,
-        credential: &Credential,
-        attempt: impl FnOnce() -> Result<T, ConnectionError>,
-    ) -> Result<T, Error> {
-        attempt().map_err(|source| Error::Connection {
-            server: NAME,
-            identity: credential.identity.clone(),
-            source,
+    /// Registers the sample's AEs, `clients` of them at the same time.
+    pub(crate) fn register_all(&self, clients: usize, credentials: &Credentials) -> Result<(), Error> {
+        load::each(clients, credentials, |credential| {
+            self.named(&credential.identity, || {
+                let mut stream = load::open(self.address, credential)?;
+                self.request(&mut stream, &credential.stem, Operation::Register)?;
+                load::close(&mut stream);
+                Ok(())
+            })
         })
     }
 
-    /// CREATE of the device's `<AE>`. Only a registered AE has one of its own to ask for.
-    pub(crate) fn register(
+    /// Asks it to end (SIGTERM) and waits until it has.
+    pub(crate) fn end(self) -> Result<(), Error> {
+        self.process.terminate();
+        let Finished { status, stderr, .. } = self.process.finish();
+        if status.success() {
+            return Ok(());
+        }
+        Err(Error::Server { server: NAME, problem: format!("it ended with {status}: {stderr}") })
+    }
+
+    /// Says of an error which device it befell.
+    pub(crate) fn named<T>(
+        &self,
+        identity: &str,
+        attempt: impl FnOnce() -> Result<T, ConnectionError>,
+    ) -> Result<T, Error> {
+        attempt().map_err(|source| Error::Connection { server: NAME, identity: identity.to_owned(), source })
+    }
+
+    /// Sends the request of the device with this AE-ID-Stem, and checks the answer. Only a registered AE has one of its
+    /// own to ask for.
+    pub(crate) fn request(
         &self,
         stream: &mut SslStream<TcpStream>,
-        credential: &Credential,
+        stem: &str,
+        operation: Operation,
     ) -> Result<(), ConnectionError> {
-        let content = r#"{"m2m:ae":{"api":"Nbench.example","rr":false,"srv":["3"]}}"#;
-        let request = format!(
-            "POST /{BASE} HTTP/1.1\r\nHost: {}\r\nX-M2M-Origin: {}\r\nX-M2M-RI: register\r\nX-M2M-RVI: 3\r\n\
-             Content-Type: application/json;ty=2\r\nContent-Length: {}\r\n\r\n{content}",
-            self.address,
-            credential.stem,
-            content.len()
+        let (method, to, ty, content, status) = match operation {
+            Operation::Register => {
+                let content = r#"{"m2m:ae":{"api":"Nbench.example","rr":false,"srv":["3"]}}"#;
+                ("POST", BASE, ";ty=2", content, "2001")
+            }
+            Operation::Retrieve => ("GET", stem, "", "", "2000"),
+            Operation::Update => ("PUT", stem, "", r#"{"m2m:ae":{"lbl":["bench"]}}"#, "2004"),
+            Operation::Deregister => ("DELETE", stem, "", "", "2002"),
+        };
+        let mut request = format!(
+            "{method} /{to} HTTP/1.1\r\nHost: {}\r\nX-M2M-Origin: {stem}\r\nX-M2M-RI: own\r\nX-M2M-RVI: 3\r\n\
+             Accept: application/json\r\n",
+            self.address
         );
+        // As an MQTT client says DISCONNECT.
+        if matches!(operation, Operation::Retrieve) && !self.kept_alive {
+            request.push_str("Connection: close\r\n");
+        }
+        if !content.is_empty() {
+            let length = content.len();
+            request.push_str(&format!("Content-Type: application/json{ty}\r\nContent-Length: {length}\r\n"));
+        }
+        request.push_str("\r\n");
+        request.push_str(content);
         write(stream, request.as_bytes())?;
-        expect(stream, "2001")
+        expect(stream, status)
     }
 }
 
@@ -152,25 +227,16 @@ impl Server for Attache {
     }
 
     fn ask(&self, stream: &mut SslStream<TcpStream>, credential: &Credential) -> Result<(), ConnectionError> {
-        let Credential { stem, .. } = credential;
-        // As an MQTT client says DISCONNECT.
-        let last = if self.kept_alive { "" } else { "Connection: close\r\n" };
-        let request = format!(
-            "GET /{stem} HTTP/1.1\r\nHost: {}\r\nX-M2M-Origin: {stem}\r\nX-M2M-RI: own\r\nX-M2M-RVI: 3\r\n\
-             Accept: application/json\r\n{last}\r\n",
-            self.address
-        );
-        write(stream, request.as_bytes())?;
-        expect(stream, "2000")
+        self.request(stream, &credential.stem, Operation::Retrieve)
     }
 }
 
-/// Everything at its default but the one suite that all servers are measured with, and `limits`.
-fn settings(limits: &str) -> String {
+fn configured(settings: &Settings<'_>) -> String {
+    let Settings { kind, listener, limits } = settings;
     format!(
         "[store]\npath = \"attache.db\"\n\n\
-         [cse]\nid = \"{CSE}\"\nbase_name = \"{BASE}\"\n\n\
-         [[listener]]\naddress = \"127.0.0.1:0\"\nsuites = [\"TLS_PSK_WITH_AES_128_CBC_SHA256\"]\n\n\
+         [cse]\nid = \"{CSE}\"\nkind = \"{kind}\"\nbase_name = \"{BASE}\"\n\n\
+         [[listener]]\naddress = \"127.0.0.1:0\"\n{listener}\n\n\
          [limits]\n{limits}\n\n\
          [log]\nlevel = \"info\"\n"
     )

@@ -6,7 +6,7 @@ mod mosquitto;
 mod stunnel;
 mod web;
 
-pub(crate) use attache::{Attache, Installation};
+pub(crate) use attache::{Attache, CSE, Installation, Operation, Settings};
 pub(crate) use mosquitto::Mosquitto;
 pub(crate) use stunnel::Stunnel;
 pub(crate) use web::serve as serve_web;

@@ -15,7 +15,7 @@ pub(crate) enum BuildError {
     NoSource,
     #[error("cannot work in {path}")]
     Folder { path: PathBuf, source: std::io::Error },
-    #[error("perl, make and gcc build it")]
+    #[error(transparent)]
     Step(#[from] StepError),
 }
 

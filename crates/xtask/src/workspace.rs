@@ -8,7 +8,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 use serde::Deserialize;
 
 use crate::layers::{Lints, Member};
-use crate::{Error, audit, layers, openssl, table};
+use crate::{Error, audit, layers, openssl, release, table};
 
 /// What a check has to say.
 #[derive(Debug)]
@@ -60,6 +60,16 @@ pub(crate) fn build_openssl() -> Result<Report, Error> {
     let folder = metadata.target_directory.join(format!("openssl-{version}"));
     let program = openssl::program(source.as_std_path(), folder.as_std_path())?;
     Ok(Report { summary: program.display().to_string(), complaints: Vec::new() })
+}
+
+/// The `attache` program for production, in the target directory.
+pub(crate) fn build_release() -> Result<Report, Error> {
+    let metadata = command().no_deps().exec()?;
+    let folder = metadata.target_directory.join("pgo").into_std_path_buf();
+    let places = release::Places { root: metadata.workspace_root.into_std_path_buf(), folder };
+    let program = release::program(&places)?.display().to_string();
+    let summary = format!("{program}\nto install it: install -m 755 {program} /usr/local/bin/attache");
+    Ok(Report { summary, complaints: Vec::new() })
 }
 
 fn command() -> MetadataCommand {
