@@ -1,7 +1,7 @@
 //! What associations cost that say nothing.
 
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use crate::credentials::Credentials;
 use crate::load;
@@ -38,7 +38,7 @@ pub(crate) fn run(arguments: &Arguments, attache: &Path, seed: u64) -> Result<()
 
     // A server that has met everybody once, one at a time: the caches of its store are full, which is no association's
     // doing, and no more is left behind to be used again than one connection needs.
-    let server = installation.serve();
+    let server = installation.serve().kept_alive();
     load::each(1, &credentials, |credential| {
         server.named(&credential.identity, || {
             let mut stream = load::open(server.address(), credential)?;
@@ -54,11 +54,15 @@ pub(crate) fn run(arguments: &Arguments, attache: &Path, seed: u64) -> Result<()
         server.named(&credential.identity, || {
             let mut stream = load::open(server.address(), credential)?;
             server.ask(&mut stream, credential)?;
-            held.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(stream);
+            held.lock().unwrap_or_else(PoisonError::into_inner).push((credential, stream));
             Ok(())
         })
     })?;
     let (resident_then, threads_then) = figures(&server)?;
+    // They were idle, not gone.
+    for (credential, stream) in &mut *held.lock().unwrap_or_else(PoisonError::into_inner) {
+        server.named(&credential.identity, || server.ask(stream, credential))?;
+    }
     println!(
         "| Idle associations | resident KiB before | resident KiB with them | KiB each | threads before | threads with them |"
     );

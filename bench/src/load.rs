@@ -92,10 +92,10 @@ impl Load {
 }
 
 /// Does `visit` once for each device of the sample, `clients` of them at the same time.
-pub(crate) fn each(
+pub(crate) fn each<'a>(
     clients: usize,
-    credentials: &Credentials,
-    visit: impl Fn(&Credential) -> Result<(), Error> + Sync,
+    credentials: &'a Credentials,
+    visit: impl Fn(&'a Credential) -> Result<(), Error> + Sync,
 ) -> Result<(), Error> {
     let next = AtomicUsize::new(0);
     let outcomes: Vec<Result<(), Error>> = thread::scope(|scope| {
