@@ -118,7 +118,9 @@ impl Places {
         // Code that the training did not reach has no counts; that is no news.
         let c =
             format!("-fprofile-use={profile} -Wno-profile-instr-unprofiled -Wno-profile-instr-out-of-date");
-        build(&self.optimised(), host, &c, &format!("-Cprofile-use={profile}"), caller)
+        // Where the counts make it put much into one function, rustc would look for vectors in that for many minutes.
+        let rust = format!("-Cprofile-use={profile}{}-Cno-vectorize-slp", rust_flags(&caller).1);
+        build(&self.optimised(), host, &c, &rust, caller)
     }
 
     fn demonstration(&self, host: &str) -> Step {
@@ -158,11 +160,7 @@ fn build(target: &Path, host: &str, c: &str, rust: &str, caller: impl Fn(&str) -
         Some(set) if !set.is_empty() => format!("{set}{blank}{flags}"),
         _ => flags.to_owned(),
     };
-    // Cargo reads one of the two, this one first.
-    let (rust_name, blank) = match caller("CARGO_ENCODED_RUSTFLAGS") {
-        Some(_) => ("CARGO_ENCODED_RUSTFLAGS", '\x1f'),
-        None => ("RUSTFLAGS", ' '),
-    };
+    let (rust_name, blank) = rust_flags(&caller);
     let c_name = format!("CFLAGS_{suffix}");
     Step::new("cargo", ["build", "--locked", "--release", "-p", "attache", "--target", host])
         .with(&format!("CC_{suffix}"), CLANG)
@@ -170,6 +168,15 @@ fn build(target: &Path, host: &str, c: &str, rust: &str, caller: impl Fn(&str) -
         .with(&c_name, more(&c_name, ' ', c))
         .with(rust_name, more(rust_name, blank, rust))
         .with("CARGO_TARGET_DIR", text(target))
+}
+
+/// The variable that cargo reads rustc's flags from, and what stands between them.
+fn rust_flags(caller: impl Fn(&str) -> Option<String>) -> (&'static str, char) {
+    // It reads one of the two, this one first.
+    match caller("CARGO_ENCODED_RUSTFLAGS") {
+        Some(_) => ("CARGO_ENCODED_RUSTFLAGS", '\x1f'),
+        None => ("RUSTFLAGS", ' '),
+    }
 }
 
 fn demonstration(target: &Path, host: &str) -> Step {
@@ -276,7 +283,7 @@ mod tests {
                 "llvm-ar-19",
                 "-fprofile-use=/src/target/pgo/attache.profdata -Wno-profile-instr-unprofiled \
                  -Wno-profile-instr-out-of-date",
-                "-Cprofile-use=/src/target/pgo/attache.profdata",
+                "-Cprofile-use=/src/target/pgo/attache.profdata -Cno-vectorize-slp",
                 "/src/target/pgo/optimised",
             ]
         );
