@@ -17,6 +17,9 @@ pub(crate) struct Arguments {
     /// How often, each time with a new store.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
+    /// The devices do not say in their request that it is their last.
+    #[arg(long)]
+    keep_alive: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments, attache: &Path, seed: u64) -> Result<(), Error> {
@@ -32,11 +35,12 @@ pub(crate) fn run(arguments: &Arguments, attache: &Path, seed: u64) -> Result<()
 }
 
 fn measure(arguments: &Arguments, attache: &Path, seed: u64) -> Result<String, Error> {
-    let Arguments { devices, clients, .. } = *arguments;
+    let Arguments { devices, clients, keep_alive, .. } = *arguments;
     let directory = directory()?;
     let credentials = Credentials::new(devices, devices, seed);
     let installation = Installation::new(attache, &credentials, directory.path(), &Settings::default())?;
     let server = installation.serve();
+    let server = if keep_alive { server.kept_alive() } else { server };
     let before = proc::cpu(&server.processes())?;
     server.register_all(clients, &credentials)?;
     let used = proc::cpu(&server.processes())?.saturating_sub(before);

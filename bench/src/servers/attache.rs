@@ -176,7 +176,8 @@ impl Attache {
         attempt().map_err(|source| Error::Connection { server: NAME, identity: identity.to_owned(), source })
     }
 
-    /// Sends the request of the device with this AE-ID-Stem, and checks the answer. Only a registered AE has one of its
+    /// Sends the request of the device with this AE-ID-Stem, as its last one unless clients are kept alive, and checks the
+    /// answer. Only a registered AE has one of its
     /// own to ask for.
     pub(crate) fn request(
         &self,
@@ -199,7 +200,7 @@ impl Attache {
             self.address
         );
         // As an MQTT client says DISCONNECT.
-        if matches!(operation, Operation::Retrieve) && !self.kept_alive {
+        if !self.kept_alive {
             request.push_str("Connection: close\r\n");
         }
         if !content.is_empty() {
