@@ -3,7 +3,8 @@
 //!
 //! ```text
 //!   accepts, on the first thread --> a seat: the first thread that has few handshakes under way and is not
-//!                                    far ahead in connections; when all are busy, the one with the least to do
+//!                                    far ahead in connections; when all of these are busy, the one with the
+//!                                    fewest handshakes
 //! ```
 //!
 //! So a quiet server works on one thread, whose caches stay warm and which seldom has to be woken; a flood of
@@ -124,10 +125,10 @@ fn choose(loads: &[Load]) -> usize {
     let connections = |load: &Load| load.connections.load(Ordering::Relaxed);
     let unfinished = |load: &Load| load.unfinished.load(Ordering::Relaxed);
     let least = loads.iter().map(connections).min().unwrap_or_default();
-    let quiet = |load: &Load| unfinished(load) < FEW && connections(load) <= least + AHEAD;
-    let all = || loads.iter().enumerate();
-    let first = all().find(|(_, load)| quiet(load));
-    let chosen = first.or_else(|| all().min_by_key(|(_, load)| (unfinished(load), connections(load))));
+    // However busy another one is: handshakes that hang there are not to fill one thread with all that lasts.
+    let level = || loads.iter().enumerate().filter(|(_, load)| connections(load) <= least + AHEAD);
+    let quiet = level().find(|(_, load)| unfinished(load) < FEW);
+    let chosen = quiet.or_else(|| level().min_by_key(|(_, load)| (unfinished(load), connections(load))));
     chosen.map_or(0, |(at, _)| at)
 }
 
@@ -189,7 +190,9 @@ mod tests {
             (&[(FEW, FEW), (FEW, 900), (FEW - 1, 20)], 2),
             (&[(0, AHEAD), (0, 0)], 0),
             (&[(0, AHEAD + 1), (0, 0)], 1),
-            (&[(FEW + 3, 20), (FEW + 1, 90), (FEW + 2, 10)], 1),
+            (&[(FEW + 3, 20), (FEW + 1, 70), (FEW + 2, 10)], 1),
+            (&[(256, 256), (FEW, 256 + AHEAD), (FEW, 300)], 2),
+            (&[(256, 256), (0, 256 + AHEAD + 1)], 0),
             (&[(FEW, 20), (FEW, 10)], 1),
         ] {
             assert_eq!(choose(&loads(of)), expected, "{of:?}");
