@@ -237,7 +237,7 @@ fn an_import_that_cannot_be_is_named_and_changes_nothing() {
 
 /// Asks at the control socket in whatever words.
 fn ask(world: &World, question: &[u8]) -> String {
-    let mut socket = UnixStream::connect(world.path("control.sock")).unwrap();
+    let mut socket = UnixStream::connect(world.path("attache.db.sock")).unwrap();
     socket.write_all(question).unwrap();
     let mut answer = Vec::new();
     // A question that was not read to its end resets the connection behind the answer.
@@ -273,7 +273,7 @@ async fn associations_are_seen_while_they_live() {
     drop(world.run(&["credential", "revoke", &devices[0].psk_identity]).success());
     wait_until("the end of the association", || (seen(&[]) == all[1..]).then_some(()));
 
-    let mode = fs::metadata(world.path("control.sock")).unwrap().permissions().mode();
+    let mode = fs::metadata(world.path("attache.db.sock")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     for (question, expected) in [
         (&b"{\"op\":\"status\"}\n"[..], "\"cse\":\"//example.org/mn-cse-123456\""),
@@ -286,7 +286,12 @@ async fn associations_are_seen_while_they_live() {
         assert!(answer.contains(expected), "{expected} is not in {answer}");
     }
     drop(world.stop());
-    fails(&world, &["inspect", "associations"], 3, &["no server answers", "control.sock", "attache serve"]);
+    fails(
+        &world,
+        &["inspect", "associations"],
+        3,
+        &["no server answers", "attache.db.sock", "attache serve"],
+    );
 }
 
 #[test]
@@ -313,18 +318,50 @@ fn the_control_socket_is_the_operators_alone() {
     let refused = inspect();
     assert_eq!(refused.code(), 3, "{}", refused.stderr);
     assert!(refused.stderr.contains("another account"), "{}", refused.stderr);
-    fs::set_permissions(world.path("control.sock"), fs::Permissions::from_mode(0o666)).unwrap();
+    fs::set_permissions(world.path("attache.db.sock"), fs::Permissions::from_mode(0o666)).unwrap();
     let refused = inspect();
     assert_eq!(refused.code(), 1, "{}", refused.stderr);
     assert!(refused.stderr.contains("only the server's own account"), "{}", refused.stderr);
     said(&world, &["another account asked", "65534"]);
 }
 
+/// Two registrars in one folder have a socket each; where they are told to share one, only its own is spoken to.
+#[test]
+fn a_command_speaks_to_the_server_of_its_own_cse_only() {
+    let mut world = World::start();
+    let text = fs::read_to_string(world.path("attache.toml")).unwrap();
+    let other = text.replace("mn-cse-123456", "mn-cse-7").replace("attache.db", "other.db");
+    fs::write(world.path("other.toml"), &other).unwrap();
+    fs::write(world.path("sharing.toml"), format!("{other}[control]\nsocket = \"attache.db.sock\"\n"))
+        .unwrap();
+    let first = world.detach();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_attache"));
+    command.args(["serve", "--json", "--config", "other.toml"]);
+    world.serve_as(command);
+    for (config, cse) in [("attache.toml", "/mn-cse-123456"), ("other.toml", "/mn-cse-7")] {
+        let doctor = world.run(&["--json", "doctor", "--config", config]);
+        let running = doctor.stdout.lines().map(json).find(|line| line["check"] == "server").unwrap();
+        assert_eq!(running["state"], "fine", "{cse}: {running}");
+    }
+
+    let words = ["attache.db.sock", "mn-cse-123456", "mn-cse-7", "[control] socket"];
+    for arguments in
+        [&["inspect", "associations"][..], &["registrar", "leave"], &["inspect", "remote", "/in-cse/-"]]
+    {
+        fails(&world, &[arguments, &["--config", "sharing.toml"]].concat(), 3, &words);
+    }
+    let doctor = world.run(&["--json", "doctor", "--config", "sharing.toml"]);
+    let running = doctor.stdout.lines().map(json).find(|line| line["check"] == "server").unwrap();
+    assert_eq!(running["state"], "broken", "{running}");
+    first.terminate();
+    assert_eq!(first.finish().code(), 0);
+}
+
 #[test]
 fn a_control_socket_is_replaced_only_when_nobody_answers() {
     let mut world = World::start();
     world.kill();
-    assert!(world.path("control.sock").exists(), "nobody tidied up");
+    assert!(world.path("attache.db.sock").exists(), "nobody tidied up");
     world.serve();
     drop(world.run(&["inspect", "associations"]).success());
 
@@ -344,9 +381,9 @@ fn a_control_socket_is_replaced_only_when_nobody_answers() {
 
     let text = fs::read_to_string(world.path("attache.toml")).unwrap();
     for (socket, words) in [
-        ("control.sock", "another server has it"),
+        ("attache.db.sock", "another server has it"),
         ("attache.toml", "no socket"),
-        ("nowhere/control.sock", "No such file"),
+        ("nowhere/attache.db.sock", "No such file"),
         (&*"long".repeat(30), "path"),
     ] {
         let named = format!("{text}[control]\nsocket = \"{socket}\"\n");
@@ -358,7 +395,7 @@ fn a_control_socket_is_replaced_only_when_nobody_answers() {
     assert_eq!(fs::read_to_string(world.path("attache.toml")).unwrap(), text);
     drop(world.run(&["inspect", "associations"]).success());
     drop(world.stop());
-    assert!(!world.path("control.sock").exists());
+    assert!(!world.path("attache.db.sock").exists());
 }
 
 /// New equipment takes the old one's place: the resource stays, the old key opens nothing any more.

@@ -35,11 +35,11 @@ pub(crate) async fn run(command: InspectCommand, json: bool) -> Done {
 }
 
 async fn associations(arguments: InspectAssociations, json: bool) -> Done {
-    let socket = Config::load(&arguments.config.config)?.control_path();
+    let config = Config::load(&arguments.config.config)?;
     let (mut after, mut left) = (arguments.after, arguments.limit);
     while left > 0 {
         let question = Question::Associations { after, limit: left.min(control::PAGE) };
-        let (facts, more) = control::ask(&socket, &question).await?;
+        let (facts, more) = control::ask(&config, &question).await?;
         left = left.saturating_sub(facts.len().max(1));
         for fact in facts {
             let fact = fact.get("association").unwrap_or(&Value::Null);

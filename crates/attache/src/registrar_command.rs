@@ -51,7 +51,7 @@ pub(crate) async fn remote(arguments: &InspectRemote, json: bool) -> Done {
 
 /// The one fact of the answer, which is called `name`.
 async fn ask(config: &Config, question: &Question, name: &str) -> Result<Value, Failure> {
-    let (facts, _) = control::ask(&config.control_path(), question).await?;
+    let (facts, _) = control::ask(config, question).await?;
     let fact = facts.into_iter().next().and_then(|mut fact| fact.get_mut(name).map(Value::take));
     fact.ok_or_else(|| Failure::internal("the server's answer is not one"))
 }

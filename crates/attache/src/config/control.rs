@@ -6,6 +6,6 @@ use serde::Deserialize;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ControlSection {
-    /// A UNIX socket, mode 0600. Default: `control.sock` beside the store.
+    /// A UNIX socket, mode 0600. Default: the store's name with `.sock`.
     pub(crate) socket: Option<PathBuf>,
 }

@@ -162,7 +162,7 @@ impl Config {
     pub(crate) fn control_path(&self) -> PathBuf {
         match &self.control.socket {
             Some(path) => self.base.join(path),
-            None => self.store_path().with_file_name("control.sock"),
+            None => self.beside_the_store(".sock"),
         }
     }
 
@@ -170,12 +170,15 @@ impl Config {
     pub(crate) fn kek_path(&self) -> PathBuf {
         match &self.store.kek_file {
             Some(path) => self.base.join(path),
-            None => {
-                let mut name = self.store_path().into_os_string();
-                name.push(".kek");
-                name.into()
-            }
+            None => self.beside_the_store(".kek"),
         }
+    }
+
+    /// The store's name with more: two configurations in one folder get in each other's way only with one store.
+    fn beside_the_store(&self, more: &str) -> PathBuf {
+        let mut name = self.store_path().into_os_string();
+        name.push(more);
+        name.into()
     }
 }
 

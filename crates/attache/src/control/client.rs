@@ -12,15 +12,36 @@ use tokio::{
 };
 
 use super::Question;
-use crate::outcome::{Failure, Fault};
+use crate::{
+    config::Config,
+    outcome::{Failure, Fault},
+};
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Octets of an answer.
 const MOST: u64 = 4 * 1024 * 1024;
 
-/// Asks the server that runs: the facts of its answer, and whether there are more.
-pub(crate) async fn ask(socket: &Path, question: &Question) -> Result<(Vec<Value>, bool), Failure> {
+/// Asks the server that runs for the CSE of this configuration: the facts of its answer, and whether there are more.
+/// Another CSE's server at the same socket is asked who it is and nothing else.
+pub(crate) async fn ask(config: &Config, question: &Question) -> Result<(Vec<Value>, bool), Failure> {
+    let (cse, socket) = (config.cse.id.to_string(), config.control_path());
+    let (facts, _) = ask_anyone(&socket, &Question::Status).await?;
+    let theirs = facts.first().and_then(|fact| fact.pointer("/server/cse")).and_then(Value::as_str);
+    if theirs != Some(cse.as_str()) {
+        let whose = theirs.unwrap_or("?").escape_debug();
+        let how = format_args!(
+            "{}: here answers the server of {whose}, and this configuration is that of {cse}: restart it if it is to \
+             be this one, or give one of them another `[control] socket`",
+            socket.display()
+        );
+        return Err(Failure::new(Fault::Unreachable, how));
+    }
+    ask_anyone(&socket, question).await
+}
+
+/// Asks whichever server has the socket.
+pub(crate) async fn ask_anyone(socket: &Path, question: &Question) -> Result<(Vec<Value>, bool), Failure> {
     let shown = socket.display();
     let text = match timeout(PATIENCE, exchange(socket, question)).await {
         Ok(Ok(text)) => text,

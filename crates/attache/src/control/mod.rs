@@ -1,7 +1,7 @@
 //! What only the running server knows, over a UNIX socket of its own: one request, one JSON object a line.
 //!
 //! ```text
-//!  attache inspect associations ── {"op":"associations","after":0,"limit":1000}\n ──> control.sock (0600)
+//!  attache inspect associations ── {"op":"associations","after":0,"limit":1000}\n ──> attache.db.sock (0600)
 //!                               <── {"association":{…}}\n … {"end":{"more":false}}\n
 //! ```
 //!
@@ -13,7 +13,7 @@ mod server;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use client::ask;
+pub(crate) use client::{ask, ask_anyone};
 pub(crate) use server::{Control, View};
 
 /// Most associations of one page.

@@ -47,7 +47,7 @@ fn nowhere(section: &ListenerSection) -> Option<Finding> {
 
 async fn server(config: &Config) -> (bool, Finding) {
     let path = config.control_path();
-    match control::ask(&path, &Question::Status).await {
+    match control::ask_anyone(&path, &Question::Status).await {
         Ok((facts, _)) => {
             let fact =
                 |name: &str| facts.first().and_then(|fact| fact.pointer(&format!("/server/{name}"))).cloned();
@@ -56,7 +56,11 @@ async fn server(config: &Config) -> (bool, Finding) {
             let found = format!("runs since {} as process {process}, version {version}", text("since"));
             let finding = if text("cse") != config.cse.id.to_string() {
                 let found = format!("{found}, but as {}", text("cse"));
-                Finding::broken("server", found, "restart it: its configuration is another one")
+                let how = format_args!(
+                    "restart it if it is to be this one; else give one of them another `[control] socket` than {}",
+                    path.display()
+                );
+                Finding::broken("server", found, how)
             } else if version == env!("CARGO_PKG_VERSION") {
                 Finding::fine("server", found)
             } else {

@@ -64,7 +64,7 @@ async fn address(section: &RegistrarSection) -> Finding {
 /// What the running server says; nothing if none does.
 async fn registered(config: &Config, section: &RegistrarSection) -> Option<Finding> {
     let question = Question::Registrar { order: control::Order::Look };
-    let (facts, _) = control::ask(&config.control_path(), &question).await.ok()?;
+    let (facts, _) = control::ask(config, &question).await.ok()?;
     let fact = facts.first()?.get("registrar")?;
     let text = |name: &str| fact.get(name).and_then(Value::as_str);
     let cse = &section.cse_id;

@@ -220,8 +220,7 @@ impl Story {
     /// A7.
     async fn is_asked_from_above(&mut self, infrastructure: &Infrastructure) -> Result<(), Failure> {
         let to = "/mn-cse-123456/home_gateway".to_owned();
-        let asked =
-            control::ask(&infrastructure.server.config.control_path(), &Question::Retrieve { to }).await;
+        let asked = control::ask(&infrastructure.server.config, &Question::Retrieve { to }).await;
         let rsc = asked.ok().and_then(|(facts, _)| facts.first()?.pointer("/answer/rsc")?.as_u64());
         let tried = Tried {
             step: "A7",
