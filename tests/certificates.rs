@@ -522,9 +522,17 @@ fn two_servers_share_sessions_and_revocations() {
     assert!(is_resumed(&resumed));
     resumed.send(request("GET", "/~/in-cse/Clamp", "Clamp", None, "").as_bytes());
     assert_eq!(resumed.wait_for_line("the status code", status), "2000");
-    drop(world.run(&["credential", "revoke", &id_of(&world)]).success());
+    let id = id_of(&world);
+    drop(world.run(&["credential", "revoke", &id]).success());
     assert_eq!(alert(&client(&world, "lamp", &["-sess_in", file])), 46);
     drop(first);
+
+    // What is written behind is there after the end.
+    drop(world.stop().success());
+    let audit = world.run(&["--json", "inspect", "audit"]).success().stdout;
+    let resumed =
+        audit.lines().find(|line| line.contains("association.establish") && line.contains(", resumed"));
+    assert!(resumed.unwrap().contains(&id), "nobody knows who resumed: {audit}");
 }
 
 fn id_of(world: &World) -> String {

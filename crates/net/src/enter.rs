@@ -84,6 +84,8 @@ pub(crate) async fn enter<K: KeySource>(
                     (_, proof) => proof,
                 };
                 let (established, read) = proof.ok_or(HandshakeRefusal::Internal)?;
+                // Whoever resumes has named no credential in this handshake.
+                attempt.credential_id.clone_from(&established.credential_id);
                 let session = stream.new_session();
                 return Ok(Entered { stream, handshake, established, read, session });
             }
