@@ -346,3 +346,29 @@ async fn rules_and_keys_that_contradict_one_another_are_named() {
         assert!(said.contains(line), "{line}: {said}");
     }
 }
+
+/// The file of service rules is read by `doctor` as `serve` reads it, and named with its key.
+#[test]
+fn a_bad_file_of_service_rules_is_found_before_the_start() {
+    let world = World::prepared("");
+    rewrite(&world, "[cse]\n", "[cse]\nservice_rules = \"rules.toml\"\n");
+    let look = |with_store: bool, text: Option<&str>, code: i32, words: &[&str]| {
+        if let Some(text) = text {
+            fs::write(world.path("rules.toml"), text).unwrap();
+        }
+        let found = world.run(&["doctor"]);
+        let line = found.stdout.lines().find(|line| line.contains("service rules")).unwrap_or_default();
+        assert_eq!(found.code(), code, "{}", found.stdout);
+        assert!(words.iter().all(|word| line.contains(word)), "{words:?}, store {with_store}: {line}");
+    };
+    let rule = "[[rule]]\nname = \"a\"\ncredentials = [\"*\"]\napp_ids = [\"*\"]\nae_ids = [\"C*\"]\n";
+    let missing = ["[cse] service_rules: ", "rules.toml: No such file"];
+    look(false, None, 2, &["broken", missing[0], missing[1]]);
+    world.import(&[Device::numbered(1)]);
+    fails(&world, &["serve"], 2, &missing);
+    look(true, None, 2, &["broken", missing[0], missing[1]]);
+    look(true, Some("rules = 1"), 2, &["broken", "rules.toml", "unknown key"]);
+    look(true, Some(&rule.replace("C*", "Xlight")), 2, &["broken", "rules.toml", "rule a", "Xlight"]);
+    look(true, Some("rule = []"), 2, &["broken", "rules.toml has no rule"]);
+    look(true, Some(rule), 0, &["fine", "1 in ", "rules.toml"]);
+}

@@ -1,6 +1,9 @@
 //! `attache subscription`: the service rules that registrations of AEs are held against.
 
-use std::{path::Path, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use cse::{ServiceRule, SubscriptionState};
 use identity::{AppIdPattern, Rule, StemPattern};
@@ -26,11 +29,18 @@ pub(crate) async fn run(command: SubscriptionCommand, json: bool) -> Done {
     }
 }
 
+/// The file of rules that the configuration names, if it names one, and what is in it.
+pub(crate) fn configured(config: &Config) -> Result<Option<(PathBuf, Vec<ServiceRule>)>, Failure> {
+    let Some(path) = &config.cse.service_rules else { return Ok(None) };
+    let path = config.folder().join(path);
+    let rules =
+        read_file(&path).map_err(|error| Failure::usage(format_args!("[cse] service_rules: {error}")))?;
+    Ok(Some((path, rules)))
+}
+
 /// Takes over the rules of the file that the configuration names.
 pub(crate) async fn take_over(config: &Config, store: &Store) -> Result<(), Failure> {
-    let Some(path) = &config.cse.service_rules else { return Ok(()) };
-    let path = config.folder().join(path);
-    let rules = read_file(&path)?;
+    let Some((path, rules)) = configured(config)? else { return Ok(()) };
     let (settings, revision, count) = (config.cse.settings(), revision()?, rules.len());
     let source = path.display().to_string();
     let set = move |tx: &mut store::Tx<'_>| cse::set_service_rules(tx, &settings, &rules, revision, &source);

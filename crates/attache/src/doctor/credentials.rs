@@ -1,24 +1,31 @@
-use cse::{ServiceSubscription, SubscriptionState};
+use std::path::PathBuf;
+
+use cse::{ServiceRule, ServiceSubscription, SubscriptionState};
 use identity::{CredentialState, Function, Validity};
 use onem2m::time::Timestamp;
 use store::{CredentialPage, Credentials as _, EnrolmentPage, Enrolments as _, Store, StoreError};
 
 use super::{Finding, SOON};
-use crate::config::Config;
+use crate::{config::Config, outcome::Failure, subscription};
 
 /// How many are named.
 const NAMED: usize = 3;
 
 /// What the credentials and the service rules in the store come to.
 pub(super) fn look(store: Option<&Store>, config: &Config, now: Timestamp) -> Vec<Finding> {
+    let file = subscription::configured(config);
     let Some(store) = store else {
         let skipped = |check| Finding::skipped(check, "there is no store that opens");
-        return ["credentials", "service rules"].map(skipped).into();
+        return vec![skipped("credentials"), judge_file(file).unwrap_or_else(|| skipped("service rules"))];
     };
     let mut findings = match count(store, now) {
         Ok(tally) => tally.findings(),
         Err(error) => vec![Finding::broken("credentials", error, "restore the store from its backup")],
     };
+    if let Some(finding) = judge_file(file) {
+        findings.push(finding);
+        return findings;
+    }
     let settings = config.cse.settings();
     let mode = settings.service_subscription;
     let state = store.read_blocking(move |records| cse::subscription_state(records, &settings));
@@ -122,6 +129,24 @@ impl Tally {
             }
         }
         findings
+    }
+}
+
+/// What the file of rules comes to, if the configuration names one: the store has its rules from the next start on.
+fn judge_file(file: Result<Option<(PathBuf, Vec<ServiceRule>)>, Failure>) -> Option<Finding> {
+    let check = "service rules";
+    match file {
+        Ok(None) => None,
+        Ok(Some((path, rules))) if rules.is_empty() => {
+            let found = format_args!("{} has no rule: no AE can register", path.display());
+            Some(Finding::broken(check, found, "add one to the file, and reload (kill -HUP)"))
+        }
+        Ok(Some((path, rules))) => {
+            Some(Finding::fine(check, format_args!("{} in {}", rules.len(), path.display())))
+        }
+        Err(error) => {
+            Some(Finding::broken(check, error, "correct the file: the server does not start with it"))
+        }
     }
 }
 
