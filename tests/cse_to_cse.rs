@@ -362,7 +362,8 @@ async fn a_gateway_renews_leaves_and_comes_back() {
     assert_eq!(pair.gateway.remote("/in-cse/server").0, 4004, "nor is there a way up");
     assert_eq!(pair.gateway.registration()["wanted"], false);
     drop(pair.gateway.run(&["registrar", "leave"]).success());
-    drop(pair.gateway.run(&["registrar", "join"]).success());
+    let joined = pair.gateway.run(&["--json", "registrar", "join"]).success().stdout;
+    assert_eq!(support::json(&joined)["wanted"], true, "the answer is not that of before");
     pair.gateway.wait_until_registered();
     assert!(registered().contains("/mn-cse-123456"));
     assert_eq!(pair.gateway.stop().code(), 0);

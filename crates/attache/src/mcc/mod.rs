@@ -223,10 +223,13 @@ impl Handle {
         }})
     }
 
-    /// Registers, after [`Self::leave`]; does not wait for it.
+    /// Registers, after [`Self::leave`]; waits until that is known to be wanted, not until it is done.
     pub(crate) async fn join(&self) {
+        let mut standing = self.standing.clone();
         // An agent that has ended ends with the server.
-        let _ = self.wishes.send(Wish::Join).await;
+        if self.wishes.send(Wish::Join).await.is_ok() {
+            let _ = standing.wait_for(|standing| standing.wanted).await;
+        }
     }
 
     /// De-registers and stays so until [`Self::join`] or the next start.
