@@ -372,3 +372,50 @@ fn a_bad_file_of_service_rules_is_found_before_the_start() {
     look(true, Some("rule = []"), 2, &["broken", "rules.toml has no rule"]);
     look(true, Some(rule), 0, &["fine", "1 in ", "rules.toml"]);
 }
+
+/// A list that ends at its limit says so and how to go on, beside the output that programs read.
+#[tokio::test]
+async fn a_list_that_is_cut_off_says_so() {
+    let world = World::start();
+    let devices: Vec<Device> = (1..=3).map(Device::numbered).collect();
+    world.import(&devices);
+    let enrol = ["credential", "add", "--token", "--ae-id", "//example.org/mn-cse-123456/Ctoken"];
+    drop(world.run(&enrol).success());
+    let mut live = Vec::new();
+    for device in &devices {
+        let mut attached = world.attach(device).await;
+        attached.register(&device.description()).await.unwrap();
+        live.push(attached);
+    }
+    // Page by page, as the note says, until there is none.
+    for (list, limit, pages) in [
+        (["credential", "list"], "1", 4),
+        (["credential", "list"], "2", 2),
+        (["credential", "list"], "3", 2),
+        (["inspect", "registrations"], "1", 3),
+        (["inspect", "registrations"], "2", 2),
+        (["inspect", "associations"], "1", 3),
+    ] {
+        for json in [&[][..], &["--json"]] {
+            let (mut listed, mut read, mut after) = (Vec::new(), 0, None::<String>);
+            loop {
+                let behind = after.as_deref().map_or_else(Vec::new, |after| vec!["--after", after]);
+                let page = world.run(&[json, &list, &["--limit", limit], &behind].concat()).success();
+                listed.extend(page.stdout.lines().map(str::to_owned));
+                read += 1;
+                match page.stderr.trim().strip_prefix("more follow: --after ") {
+                    Some(last) => after = Some(last.to_owned()),
+                    None => break assert_eq!(page.stderr, "", "{list:?}"),
+                }
+            }
+            let whole = world.run(&[json, &list].concat()).success();
+            assert_eq!(whole.stdout.lines().collect::<Vec<_>>(), listed, "{list:?} {limit}");
+            assert_eq!((read, whole.stderr.as_str()), (pages, ""), "{list:?} {limit}");
+        }
+    }
+    let lines = world.run(&["inspect", "audit"]).success();
+    assert_eq!(lines.stderr, "");
+    let fewer = (lines.stdout.lines().count() - 1).to_string();
+    let cut = world.run(&["inspect", "audit", "--limit", &fewer]).success();
+    assert_eq!(cut.stderr.trim(), format!("more follow: older ones with a --limit above {fewer}"));
+}

@@ -15,7 +15,7 @@ use crate::{
     cli::{InspectAssociations, InspectAudit, InspectCommand, InspectRegistrations},
     config::Config,
     control::{self, Question},
-    outcome::{Done, Failure, say},
+    outcome::{Done, Failure, more_follow, say},
     registrar_command, stored,
 };
 
@@ -59,6 +59,9 @@ async fn associations(arguments: InspectAssociations, json: bool) -> Done {
         if !more {
             break;
         }
+        if left == 0 {
+            more_follow(format_args!("--after {after}"));
+        }
     }
     note_if(after == arguments.after && left > 0, "nobody is connected");
     Ok(ExitCode::SUCCESS)
@@ -78,6 +81,7 @@ async fn registrations(arguments: InspectRegistrations, json: bool) -> Done {
     let config = Config::load(&arguments.config.config)?;
     let store = stored::open_existing(&config)?;
     let (mut left, now) = (arguments.limit, SystemClock.now());
+    let mut shown = None;
     for ty in REGISTRATIONS {
         let mut after = arguments.after.clone();
         while left > 0 {
@@ -91,6 +95,7 @@ async fn registrations(arguments: InspectRegistrations, json: bool) -> Done {
                 .await?;
             let Some(last) = rows.last() else { break };
             after = Some(last.row.ri.clone());
+            shown.clone_from(&after);
             left -= u32::try_from(rows.len()).unwrap_or(left);
             for registration in rows {
                 say(json, &registration.fact(), registration.line(&config));
@@ -98,6 +103,20 @@ async fn registrations(arguments: InspectRegistrations, json: bool) -> Done {
         }
     }
     note_if(left == arguments.limit && left > 0, "nobody is registered");
+    if let Some(last) = shown.filter(|_| left == 0) {
+        let how = format!("--after {}", last.escape_debug());
+        let more = move |records: &store::Reader<'_>| {
+            for ty in REGISTRATIONS {
+                if !records.resources_of_type(ty.code(), Some(&last), 1)?.is_empty() {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        };
+        if store.read(more).await? {
+            more_follow(how);
+        }
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -223,6 +242,12 @@ async fn pages(store: &Store, limit: u32, json: bool) -> Result<(), Failure> {
             );
             say(json, &fact, line);
         }
+    }
+    if left == 0
+        && before.is_some()
+        && !store.read(move |records| records.audit_page(before, 1)).await?.is_empty()
+    {
+        more_follow(format_args!("older ones with a --limit above {limit}"));
     }
     Ok(())
 }

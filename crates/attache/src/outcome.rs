@@ -133,6 +133,11 @@ pub(crate) fn put(line: impl fmt::Display) {
     std::process::exit(Fault::Internal.code().into());
 }
 
+/// Says to a person that a list ends at its limit and not at its end, and how to see more of it.
+pub(crate) fn more_follow(how: impl fmt::Display) {
+    eprintln!("more follow: {how}");
+}
+
 /// Text of somebody else's making, without what might be a key: a run of 16 or more hexadecimal digits.
 pub(crate) fn without_keys(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());

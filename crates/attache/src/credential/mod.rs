@@ -27,7 +27,7 @@ use crate::{
     config::Config,
     device_file::Provisional,
     import,
-    outcome::{Done, Failure, say},
+    outcome::{Done, Failure, more_follow, say},
     stored::{self, by_operator},
 };
 
@@ -192,6 +192,7 @@ async fn list(arguments: CredentialList, json: bool) -> Done {
             say(json, &fact, line);
         }
     }
+    let mut shown = if listed { after } else { None };
     let mut after = behind_keys.map(|id| id.as_str().to_owned());
     while left > 0 {
         let limit = left.min(store::MAX_PAGE);
@@ -200,6 +201,7 @@ async fn list(arguments: CredentialList, json: bool) -> Done {
         let Some(last) = rows.last() else { break };
         after = Some(last.enrolment.credential_id.as_str().to_owned());
         listed = true;
+        shown.clone_from(&after);
         left -= u32::try_from(rows.len()).unwrap_or(left);
         for row in rows {
             say(json, &show::enrolment_fact(&row), enrol::line(&row.enrolment));
@@ -207,6 +209,22 @@ async fn list(arguments: CredentialList, json: bool) -> Done {
     }
     if !listed && arguments.limit > 0 {
         eprintln!("there is no credential");
+    }
+    if let Some(last) = shown.filter(|_| left == 0) {
+        let how = format!("--after {}", last.escape_debug());
+        // Whichever list it ended in: enrolments are listed behind all keys.
+        let page_of_keys = after.is_none();
+        let more = move |records: &store::Reader<'_>| {
+            let page = EnrolmentPage { function: Function::Cse, after, limit: 1 };
+            if !records.enrolments(&page)?.is_empty() {
+                return Ok(true);
+            }
+            let page = CredentialPage { function: Function::Cse, after: Some(last), limit: 1 };
+            Ok(page_of_keys && !records.credentials(&page)?.is_empty())
+        };
+        if store.read(more).await? {
+            more_follow(how);
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
