@@ -205,7 +205,7 @@ pub enum KekError {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Conflict {
     /// The function has a credential with this `psk_identity`, active or revoked.
-    #[error("psk_identity \"{psk_identity}\" of function {function} exists already")]
+    #[error("psk_identity \"{psk_identity}\" exists already")]
     PskIdentity {
         /// The function.
         function: Function,
@@ -214,7 +214,7 @@ pub enum Conflict {
     },
     /// Another credential has, or had until it was revoked, the same key value. For the operator only: a
     /// peer must not learn of it.
-    #[error("the key value is that of psk_identity \"{psk_identity}\" of function {function} already")]
+    #[error("the key value is that of psk_identity \"{psk_identity}\" already")]
     KeyValue {
         /// Function of the other credential.
         function: Function,

@@ -363,8 +363,8 @@ impl Import<'_> {
                     Storing::IdentityTaken { revoked } => {
                         written.refused.push((line, identity_taken(revoked)));
                     }
-                    Storing::KeyTaken { function, psk_identity } => {
-                        written.refused.push((line, key_taken(function, &psk_identity)));
+                    Storing::KeyTaken { psk_identity, .. } => {
+                        written.refused.push((line, key_taken(&psk_identity)));
                     }
                 }
             }
@@ -420,9 +420,6 @@ fn identity_taken(revoked: bool) -> LineProblem {
     LineProblem::new("psk_identity", state)
 }
 
-fn key_taken(function: Function, psk_identity: &str) -> LineProblem {
-    LineProblem::new(
-        "psk_hex",
-        format_args!("the key value is that of \"{}\" of function {function}", psk_identity.escape_debug()),
-    )
+fn key_taken(psk_identity: &str) -> LineProblem {
+    LineProblem::new("psk_hex", format_args!("the key value is that of \"{}\"", psk_identity.escape_debug()))
 }

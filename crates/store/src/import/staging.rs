@@ -134,7 +134,7 @@ impl Staging {
 
     fn compare_keys(&self, function: Function, problem: Problem<'_>) -> Result<(), StoreError> {
         let mut statement = self.connection.prepare(
-            "SELECT s.line, c.function, c.psk_identity
+            "SELECT s.line, c.psk_identity
              FROM temp.staged AS s CROSS JOIN main.psk_lookup_table AS c ON c.key_digest = s.key_digest
              WHERE NOT (c.function = ?1 AND c.psk_identity = s.psk_identity)",
         )?;
@@ -142,8 +142,7 @@ impl Staging {
         while let Some(row) = rows.next()? {
             let line: i64 = row.get(0)?;
             if exclude(&self.connection, line)? {
-                let holder = row.get::<_, String>(1)?.parse().unwrap_or(function);
-                problem(line.unsigned_abs(), key_taken(holder, &row.get::<_, String>(2)?));
+                problem(line.unsigned_abs(), key_taken(&row.get::<_, String>(1)?));
             }
         }
         Ok(())

@@ -174,7 +174,7 @@ fn what_contradicts_the_store_is_named() {
     assert_eq!(
         problems(&report),
         [
-            "line 1, psk_hex: the key value is that of \"same\" of function cse",
+            "line 1, psk_hex: the key value is that of \"same\"",
             "line 3, psk_identity: is that of a revoked credential",
             "line 5, psk_identity: is in the store with other values",
         ]
@@ -235,7 +235,7 @@ fn what_another_process_adds_meanwhile_is_not_overwritten() {
         problems(&report),
         [
             "line 3, psk_identity: is in the store with other values",
-            "line 4, psk_hex: the key value is that of \"taken\" of function cse",
+            "line 4, psk_hex: the key value is that of \"taken\"",
         ]
     );
 }
