@@ -218,25 +218,34 @@ fn an_import_says_what_is_odd() {
     }
 }
 
-/// A device file that names another CSE than the one that it reaches.
+/// A device file that names another CSE than the one that it reaches, another `<CSEBase>`, or another's AE-ID-Stem.
 #[test]
-fn a_device_with_the_wrong_cse_id_is_told_so() {
+fn a_device_with_a_wrong_word_in_its_file_is_told_so() {
     let world = World::start();
     let device = Device::numbered(1);
     world.import(std::slice::from_ref(&device));
-    let text = format!(
-        "[registrar]\naddress = \"{}\"\ncse_id = \"//example.org/in-cse\"\n\n[credential]\npsk_identity = \"{}\"\n\
+    let right = format!(
+        "[registrar]\naddress = \"{}\"\ncse_id = \"//example.org/mn-cse-123456\"\nbase_name = \"home_gateway\"\n\n[credential]\npsk_identity = \"{}\"\n\
          key_hex = \"{}\"\n\n[ae]\nstem = \"{}\"\nname = \"light\"\napp_id = \"Nlight\"\n",
         world.address, device.psk_identity, device.key_hex, device.stem
     );
-    fs::write(world.path("light1.toml"), text).unwrap();
-    fs::set_permissions(world.path("light1.toml"), fs::Permissions::from_mode(0o600)).unwrap();
-    let words = [
-        "4000",
-        "to names /in-cse, and this CSE is /mn-cse-123456",
-        "light1.toml says: cse_id = \"//example.org/in-cse\"",
-    ];
-    fails(&world, &["device", "attach", "--device", "light1.toml"], 1, &words);
+    let attach = ["device", "attach", "--device", "light1.toml"];
+    for (from, to, words) in [
+        (
+            "example.org/mn-cse-123456",
+            "example.org/in-cse",
+            ["4000", "to names /in-cse, and this CSE is /mn-cse-123456", "cse_id = \"//example.org/in-cse\""],
+        ),
+        ("home_gateway", "gateway", ["4004", "NOT_FOUND", "base_name = \"gateway\""]),
+        (&device.stem, "Cother", ["4106", "ORIGINATOR_NOT_AUTHENTICATED", "stem = \"Cother\""]),
+    ] {
+        assert!(right.contains(from), "{from}");
+        fs::write(world.path("light1.toml"), right.replace(from, to)).unwrap();
+        fs::set_permissions(world.path("light1.toml"), fs::Permissions::from_mode(0o600)).unwrap();
+        fails(&world, &attach, 1, &[&words[..], &["light1.toml says: "]].concat());
+    }
+    fs::write(world.path("light1.toml"), right).unwrap();
+    drop(world.run(&attach).success());
 }
 
 /// Identities that are too long are refused wherever they are written, with the bound, and are not repeated whole.

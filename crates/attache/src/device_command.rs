@@ -26,15 +26,8 @@ pub(crate) async fn run(command: DeviceCommand, json: bool) -> Done {
 async fn attach(file: &DeviceFile, json: bool) -> Done {
     let mut attachment = open(file).await?;
     let registered = match attachment.register(&description(file)).await {
-        Err(DeviceError::Refused(response)) if response.rsc == ResponseStatusCode::BadRequest => {
-            return Err(Failure::refused(&response).with(format_args!(
-                " ({} says: cse_id = \"{}\", base_name = \"{}\", name = \"{}\", app_id = \"{}\")",
-                file.path().display(),
-                file.registrar.cse_id,
-                file.registrar.base_name,
-                file.ae.name,
-                file.ae.app_id.escape_debug(),
-            )));
+        Err(DeviceError::Refused(response)) if may_be_of_the_file(response.rsc) => {
+            return Err(Failure::refused(&response).with(says(file)));
         }
         registered => registered.map_err(|error| failed(file, error))?,
     };
@@ -53,6 +46,26 @@ async fn attach(file: &DeviceFile, json: bool) -> Done {
     say(json, &fact, line(file, &registered, &attachment));
     attachment.close().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether a wrong word in the device file gets this answer: a CSE-ID or a name that does not fit, a `<CSEBase>` that is
+/// called otherwise, an AE-ID-Stem that the credential does not stand for.
+fn may_be_of_the_file(rsc: ResponseStatusCode) -> bool {
+    use ResponseStatusCode::{BadRequest, NotFound, OriginatorNotAuthenticated};
+    matches!(rsc, BadRequest | NotFound | OriginatorNotAuthenticated)
+}
+
+/// What the device file asks for, to be compared with what the registrar has to say about it.
+fn says(file: &DeviceFile) -> String {
+    let stem = file.ae.stem.as_ref().map(|stem| format!("stem = \"{stem}\", ")).unwrap_or_default();
+    format!(
+        " ({} says: cse_id = \"{}\", base_name = \"{}\", {stem}name = \"{}\", app_id = \"{}\")",
+        file.path().display(),
+        file.registrar.cse_id,
+        file.registrar.base_name.escape_debug(),
+        file.ae.name,
+        file.ae.app_id.escape_debug(),
+    )
 }
 
 fn line(file: &DeviceFile, registered: &Registered, attachment: &Attachment) -> String {
