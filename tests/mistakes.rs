@@ -109,8 +109,11 @@ async fn a_file_for_replaced_equipment_fits_the_registration() {
     );
 
     fs::write(world.path("key"), KEY).unwrap();
-    let again = ["credential", "add", "--psk-identity", &device.psk_identity, "--key-file", "key"];
-    fails(&world, &again, 2, &[&device.psk_identity, "was revoked at", "stays reserved"]);
+    let again = ["--psk-identity", &device.psk_identity, "--key-file", "key"];
+    for start in [&["add"][..], &["rebind", "--ae-id", &ae_id]] {
+        let arguments = [&["credential"], start, &again].concat();
+        fails(&world, &arguments, 2, &[&device.psk_identity, "was revoked at", "stays reserved"]);
+    }
     let nobody =
         ["credential", "rebind", "--ae-id", "//example.org/mn-cse-123456/Cnone", "--psk-identity", "x@x.org"];
     fails(

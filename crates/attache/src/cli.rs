@@ -180,7 +180,7 @@ pub(crate) struct CredentialRebind {
     pub(crate) config: ConfigArg,
     #[command(flatten)]
     pub(crate) entity: EntityArg,
-    /// What the new equipment sends as psk_identity; that of the old one may be used again
+    /// What the new equipment sends as psk_identity; that of the old one may be kept, unless it is revoked
     #[arg(long, value_name = "KPSA-ID", requires = "key")]
     pub(crate) psk_identity: Option<String>,
     #[command(flatten)]

@@ -69,15 +69,7 @@ async fn add(arguments: CredentialAdd, json: bool) -> Done {
     if key.is_short() {
         eprintln!("warning: the key is shorter than 16 octets (--allow-short-key)");
     }
-    let known = CredentialId::saef_key(&psk_identity);
-    let known = store.read(move |records| records.credential_record(&known)).await?;
-    if let Some(known) = known.filter(|known| known.credential.state == CredentialState::Revoked) {
-        return Err(Failure::usage(format_args!(
-            "psk_identity \"{psk_identity}\" is that of a credential that was revoked at {}, and stays reserved: choose \
-             another one",
-            known.changed
-        )));
-    }
+    not_reserved(&store, &psk_identity).await?;
     let half = Half {
         config: &config,
         psk_identity: &psk_identity,
@@ -98,6 +90,20 @@ async fn add(arguments: CredentialAdd, json: bool) -> Done {
     let line = format!("added {id}{}", told(device_file.as_ref()));
     say(json, &json!({ "added": id.as_str(), "device_file": device_file }), line);
     Ok(ExitCode::SUCCESS)
+}
+
+/// The identity of a revoked credential never stands for another key.
+async fn not_reserved(store: &Store, psk_identity: &PskIdentity) -> Result<(), Failure> {
+    let known = CredentialId::saef_key(psk_identity);
+    let known = store.read(move |records| records.credential_record(&known)).await?;
+    match known.filter(|known| known.credential.state == CredentialState::Revoked) {
+        Some(known) => Err(Failure::usage(format_args!(
+            "psk_identity \"{psk_identity}\" is that of a credential that was revoked at {}, and stays reserved: choose \
+             another one",
+            known.changed
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Warns of what stands beside the credential `id`, which was added, or in its way.

@@ -11,7 +11,7 @@ use store::{NewCredential, Store};
 
 use super::{
     half::{Half, registered, secret, told},
-    length_policy, not_yet_over, psk_identity,
+    length_policy, not_reserved, not_yet_over, psk_identity,
 };
 use crate::{
     cli::{CredentialRebind, EntityArg},
@@ -33,6 +33,7 @@ pub(super) async fn run(arguments: CredentialRebind, json: bool) -> Done {
     let key = Kpsa::new(secret(&arguments.key)?, length_policy(arguments.allow_short_key));
     let key = key.map_err(Failure::usage)?;
     let store = stored::open_existing(&config)?;
+    not_reserved(&store, &psk_identity).await?;
     let registered = registered(&store, Some(&entity)).await?;
     let half =
         Half { config: &config, psk_identity: &psk_identity, entity: Some(&entity), key: &key, registered };
