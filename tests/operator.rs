@@ -817,6 +817,7 @@ fn a_store_that_cannot_be_written_is_named_and_left_alone() {
     let before = fs::read(world.path("attache.db")).unwrap();
     for (folder, store, words) in [
         (0o777, 0o444, ["attache.db", "the file is read-only"]),
+        (0o777, 0o200, ["attache.db: ", "this account may not read the file (permission denied)"]),
         (0o555, 0o666, ["attache.db", "directory is not writable"]),
     ] {
         modes(folder, store);

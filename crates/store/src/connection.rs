@@ -175,8 +175,23 @@ fn peek(path: &Path) -> Result<Option<(i32, i32)>, OpenError> {
     }
     found.map(Some).map_err(|error| match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::NotADatabase) => OpenError::NotADatabase { path: path.to_owned() },
-        _ => OpenError::Unreadable { path: path.to_owned(), reason: error.to_string() },
+        _ => unreadable(path, &error),
     })
+}
+
+/// SQLite names the file as it was given, which may be a URI, and keeps to itself what the operating system said.
+///
+/// That is asked without a handle of ours on the file, for the reason that [`peek`] has.
+fn unreadable(path: &Path, error: &rusqlite::Error) -> OpenError {
+    let reason = match rustix::fs::access(path, rustix::fs::Access::READ_OK) {
+        Err(rustix::io::Errno::ACCESS) => "this account may not read the file (permission denied)".to_owned(),
+        Err(error) => error.to_string(),
+        Ok(()) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::CannotOpen) => {
+            "the file cannot be opened".to_owned()
+        }
+        Ok(()) => error.to_string(),
+    };
+    OpenError::Unreadable { path: path.to_owned(), reason }
 }
 
 fn uri(path: &Path) -> String {
@@ -216,11 +231,10 @@ fn create_file(path: &Path) -> Result<(), OpenError> {
 }
 
 fn refusal(path: &Path, error: &rusqlite::Error) -> StoreError {
-    let path = path.to_owned();
     match error.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::ReadOnly) => OpenError::ReadOnly { path }.into(),
-        Some(rusqlite::ErrorCode::NotADatabase) => OpenError::NotADatabase { path }.into(),
-        _ => OpenError::Unreadable { path, reason: error.to_string() }.into(),
+        Some(rusqlite::ErrorCode::ReadOnly) => OpenError::ReadOnly { path: path.to_owned() }.into(),
+        Some(rusqlite::ErrorCode::NotADatabase) => OpenError::NotADatabase { path: path.to_owned() }.into(),
+        _ => unreadable(path, error).into(),
     }
 }
 
