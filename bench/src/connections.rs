@@ -77,7 +77,7 @@ fn measure(
             std::fs::create_dir(&place).map_err(Error::io(format!("make {}", place.display())))?;
             let attache = |binary| {
                 let server = Attache::start(binary, credentials, &place)?;
-                Ok(if arguments.keep_alive { server.kept_alive() } else { server })
+                Ok(server.kept_alive(arguments.keep_alive))
             };
             let server: Box<dyn Server> = match name.as_str() {
                 "attache" => Box::new(attache(attache_binary)?),

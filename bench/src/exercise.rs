@@ -71,7 +71,7 @@ fn keys(
     let crowd = Load { clients: 32, ..*load };
     load.put_on(&server, credentials)?;
     crowd.put_on(&server, credentials)?;
-    let server = server.kept_alive();
+    let server = server.kept_alive(true);
     load.put_on(&server, credentials)?;
     crowd.put_on(&server, credentials)?;
     // With its default settings it has other suites than the one.

@@ -38,7 +38,7 @@ pub(crate) fn run(arguments: &Arguments, attache: &Path, seed: u64) -> Result<()
 
     // A server that has met everybody once, one at a time: the caches of its store are full, which is no association's
     // doing, and no more is left behind to be used again than one connection needs.
-    let server = installation.serve().kept_alive();
+    let server = installation.serve().kept_alive(true);
     load::each(1, &credentials, |credential| {
         server.named(&credential.identity, || {
             let mut stream = load::open(server.address(), credential)?;

@@ -269,15 +269,7 @@ mod tests {
     fn whoever_wants_to_resume_is_told_when_the_server_does_not() {
         let credentials = Credentials::new(1, 1, 1);
         let credential = &credentials.sample()[0];
-        let mut context = client(SUITE).expect("a client");
-        let (identity, key) = (credential.identity.clone(), credential.key);
-        context.set_psk_client_callback(move |_, _, identity_out, key_out| {
-            identity_out[..identity.len()].copy_from_slice(identity.as_bytes());
-            identity_out[identity.len()] = 0;
-            key_out[..key.len()].copy_from_slice(&key);
-            Ok(key.len())
-        });
-        let context = context.build();
+        let context = context(SUITE, credential).expect("a client");
         let (_first, address) = server(credential);
         let mut stream = handshake(address, SUITE, &context, None).expect("a full handshake");
         let session = stream.ssl().session().expect("a session").to_der().expect("its octets");

@@ -39,8 +39,7 @@ fn measure(arguments: &Arguments, attache: &Path, seed: u64) -> Result<String, E
     let directory = directory()?;
     let credentials = Credentials::new(devices, devices, seed);
     let installation = Installation::new(attache, &credentials, directory.path(), &Settings::default())?;
-    let server = installation.serve();
-    let server = if keep_alive { server.kept_alive() } else { server };
+    let server = installation.serve().kept_alive(keep_alive);
     let before = proc::cpu(&server.processes())?;
     server.register_all(clients, &credentials)?;
     let used = proc::cpu(&server.processes())?.saturating_sub(before);

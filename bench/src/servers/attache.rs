@@ -140,9 +140,9 @@ impl Attache {
         Ok(server)
     }
 
-    /// Its clients leave without having said so in the request.
-    pub(crate) fn kept_alive(self) -> Self {
-        Self { kept_alive: true, ..self }
+    /// Whether its clients leave without having said so in the request.
+    pub(crate) fn kept_alive(self, kept_alive: bool) -> Self {
+        Self { kept_alive, ..self }
     }
 
     /// Registers the sample's AEs, `clients` of them at the same time.
